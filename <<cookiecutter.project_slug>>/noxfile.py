@@ -1,0 +1,184 @@
+"""Every command of this project. `nox --list` shows them; bare `nox` is what CI requires.
+
+All sessions share one environment, `.venv`, which is made from the pinned list in `requirements/`
+the first time and again only when that list changes. Arguments for a session follow `--`:
+`nox -s train -- --help`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".venv"
+BINARIES = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+# One lock file a level; the highest holds all that the lower ones hold.
+LEVELS = ("quality", "training")
+LOCKS = [ROOT / "requirements" / f"{level}.lock" for level in LEVELS]
+LOCK = [lock for lock in LOCKS if lock.exists()][-1]
+TRAINING = (ROOT / "mlops" / "training").is_dir()
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests", "data"]
+nox.options.default_venv_backend = "none"
+nox.options.error_on_external_run = False
+
+
+def fingerprint() -> str:
+    """What the environment is made from: the pinned list and the interpreter."""
+    return f"{sys.version} {hashlib.sha256(LOCK.read_bytes()).hexdigest()}"
+
+
+def prepare(session: nox.Session) -> None:
+    """Make or refresh the shared environment; nothing is done when it is up to date."""
+    marker = ENVIRONMENT / ".made-from"
+    if marker.exists() and marker.read_text() == fingerprint():
+        return
+    session.log(f"installing {LOCK.relative_to(ROOT)} into .venv (once)")
+    marker.unlink(missing_ok=True)
+    uv = shutil.which("uv")
+    wanted = ["--quiet", "--require-hashes", "-r", str(LOCK)]
+    inside = Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
+    if uv:
+        if not inside:
+            # --clear: an environment of another interpreter or a half-made one is of no use
+            make = [uv, "venv", "--quiet", "--clear", "--python", sys.executable]
+            session.run(*make, str(ENVIRONMENT), external=True)
+        session.run(uv, "pip", "install", "--python", str(ENVIRONMENT), *wanted, external=True)
+    else:
+        if not inside:
+            session.run(sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT), external=True)
+        python = str(BINARIES / "python")
+        session.run(python, "-m", "pip", "install", "--disable-pip-version-check", *wanted)
+    marker.write_text(fingerprint())
+
+
+def run(session: nox.Session, *command: str) -> None:
+    """Run a command of the shared environment in the project's folder."""
+    prepare(session)
+    program = shutil.which(command[0], path=str(BINARIES)) or str(BINARIES / command[0])
+    session.chdir(ROOT)
+    session.run(program, *command[1:], silent=False)
+
+
+def verb(session: nox.Session, *words: str) -> None:
+    """Run one of the machinery's commands with the arguments that followed `--`."""
+    run(session, "python", "-m", *words, *session.posargs)
+
+
+# Level 1: DevOps ---------------------------------------------------------------------------------
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, formatting, YAML and that no floor imports from above."""
+    run(session, "ruff", "check", "--quiet", ".")
+    run(session, "black", "--check", "--quiet", ".")
+    run(session, "yamllint", "--strict", ".")
+    run(session, "lint-imports", "--no-logo")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    run(session, "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests of your code, data, model and notebooks, and of the machinery."""
+    run(session, "pytest", *(session.posargs or ["--cov"]))
+
+
+@nox.session
+def data(session: nox.Session) -> None:
+    """Check the data against its contract; names row, column and rule of every violation."""
+    verb(session, "mlops.quality", "data")
+
+
+@nox.session(default=False)
+def format(session: nox.Session) -> None:
+    """Format the code and mend what can be mended by itself."""
+    run(session, "ruff", "check", "--fix", "--quiet", ".")
+    run(session, "black", "--quiet", ".")
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look for known vulnerabilities in the pinned list and for secrets in the tree."""
+    verb(session, "mlops.quality", "audit")
+
+
+@nox.session(default=False)
+def hooks(session: nox.Session) -> None:
+    """Install the Git hooks that run these checks before each commit."""
+    run(session, "pre-commit", "install")
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Pin the packages named in requirements/*.in anew, with hashes."""
+    prepare(session)
+    above: list[str] = []
+    # From the highest level down: a lower list pins what the higher one chose.
+    for file in [lock for lock in reversed(LOCKS) if lock.exists()]:
+        wanted = file.with_suffix(".in").relative_to(ROOT).as_posix()
+        pinned = file.relative_to(ROOT).as_posix()
+        options = ["--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]
+        silent = ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"]
+        command = ["uv", "pip", "compile", *options, *silent, *above, *session.posargs]
+        run(session, *command, "--output-file", pinned, wanted)
+        above = ["--constraints", pinned]
+
+
+@nox.session(default=False)
+def level(session: nox.Session) -> None:
+    """Show which demands of its maturity level the project meets, from evidence."""
+    verb(session, "mlops.training" if TRAINING else "mlops.quality", "level")
+
+
+@nox.session(default=False)
+def update(session: nox.Session) -> None:
+    """Take a newer version of the template, or a higher level: `-- --level 2`."""
+    verb(session, "mlops.quality", "update")
+
+
+# Level 2: automated training ---------------------------------------------------------------------
+
+if TRAINING:
+
+    @nox.session(default=False)
+    def train(session: nox.Session) -> None:
+        """Run the training pipeline and register the model; unchanged steps are not run again."""
+        verb(session, "mlops.training", "train")
+
+    @nox.session(default=False)
+    def reproduce(session: nox.Session) -> None:
+        """Prove that a registered model comes out of its commit and data again, byte for byte."""
+        verb(session, "mlops.training", "reproduce")
+
+    @nox.session(default=False)
+    def lineage(session: nox.Session) -> None:
+        """Show which commit, data and run a model came from, or which models came from a data set."""
+        verb(session, "mlops.training", "lineage")
+
+    @nox.session(default=False)
+    def release(session: nox.Session) -> None:
+        """Make the newest candidate, or `-- --version N`, the champion."""
+        verb(session, "mlops.training", "release")
+
+    @nox.session(default=False)
+    def up(session: nox.Session) -> None:
+        """Start the project's own MLflow server and print its address."""
+        verb(session, "mlops.training", "up")
+
+    @nox.session(default=False)
+    def down(session: nox.Session) -> None:
+        """Stop the project's own MLflow server; what it stored stays."""
+        verb(session, "mlops.training", "down")

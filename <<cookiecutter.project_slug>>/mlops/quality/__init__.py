@@ -1,0 +1,1 @@
+"""Level 1: the project's settings, the data contract and its checks."""

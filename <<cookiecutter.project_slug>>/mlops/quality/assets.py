@@ -1,0 +1,182 @@
+"""Data assets: a name, a version, a place and a digest; other bytes need another version."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import pandas as pd
+import yaml
+
+from mlops.quality.errors import UserError
+from mlops.quality.strict import parse, read_yaml
+from mlops.quality.tables import read_table
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Where an asset's bytes come from, and which they are."""
+
+    sha256: str
+    source: str
+    licence: str = ""
+    made_by: str = ""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A data asset as declared; `definition` is the file that declares it."""
+
+    name: str
+    version: str
+    path: str
+    tags: Tags
+    definition: Path
+    description: str = ""
+
+    @property
+    def remote(self) -> bool:
+        """Whether the path is a URL that fsspec opens."""
+        return "://" in self.path
+
+
+@dataclass(frozen=True)
+class _Declared:
+    name: str
+    version: str
+    path: str
+    tags: Mapping[str, str]
+    type: str = "uri_file"
+    description: str = ""
+
+
+def load_definition(path: Path) -> Asset:
+    """Read an asset's definition (Azure ML data grammar); raises UserError where it is wrong."""
+    values = read_yaml(path)
+    values.pop("$schema", None)
+    declared = parse(_Declared, values, str(path))
+    if declared.type != "uri_file":
+        raise UserError(f"{path}: type: expected uri_file, found {declared.type}")
+    tags = parse(Tags, declared.tags, f"{path}: tags")
+    if len(tags.sha256) != 64 or set(tags.sha256) - set("0123456789abcdef"):
+        raise UserError(f"{path}: tags: sha256: expected 64 hexadecimal digits")
+    return Asset(declared.name, declared.version, declared.path, tags, path, declared.description)
+
+
+def find_asset(folder: Path, name: str, version: str) -> Asset:
+    """The asset of that name and version among the definitions in `folder`."""
+    found = [load_definition(path) for path in sorted(folder.glob("*.yml"))]
+    for asset in found:
+        if (asset.name, asset.version) == (name, version):
+            return asset
+    there = ", ".join(f"{asset.name}:{asset.version}" for asset in found) or "none"
+    raise UserError(f"{folder}: there is no data asset {name}:{version}; there are: {there}")
+
+
+def fetch(asset: Asset, cache: Path) -> Path:
+    """A local file with the asset's bytes, its digest verified.
+
+    A URL is copied to `cache` once. Raises UserError where the file is missing, unreachable, or
+    not the one that the definition's version stands for.
+    """
+    _refuse_reused_version(asset)
+    if asset.remote:
+        local = cache / asset.name / asset.version / asset.path.rsplit("/", 1)[-1]
+        if not (local.exists() and file_digest(local) == asset.tags.sha256):
+            _download(asset.path, local)
+    else:
+        local = asset.definition.parent / asset.path
+        if not local.exists() and asset.tags.made_by:
+            _make(asset, local)
+    if not local.is_file():
+        raise UserError(f"{asset.definition}: path: there is no file {local}")
+    digest = file_digest(local)
+    if digest != asset.tags.sha256:
+        raise UserError(
+            f"{local}: changed, but {asset.definition.name} still says {asset.name} version "
+            f'"{asset.version}"; undo the change, or give it a new version and sha256: {digest}'
+        )
+    return local
+
+
+def load_asset(definition: Path, cache: Path | None = None) -> pd.DataFrame:
+    """The table of an asset, columns as the file has them; for notebooks and tests."""
+    asset = load_definition(definition)
+    return read_table(fetch(asset, cache or definition.parent.parent / ".mlops" / "data"))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _make(asset: Asset, local: Path) -> None:
+    program = asset.definition.parent / asset.tags.made_by
+    with tempfile.TemporaryDirectory(dir=local.parent, prefix=".making-") as folder:
+        made = Path(folder) / local.name
+        command = [sys.executable, str(program), str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0 or not made.exists():
+            last = (done.stderr.strip().splitlines() or ["it wrote no file"])[-1]
+            raise UserError(f"{asset.definition}: made_by: {program.name} failed: {last}")
+        made.replace(local)
+
+
+def _download(url: str, local: Path) -> None:
+    local.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=local.parent)
+    try:
+        with os.fdopen(handle, "wb") as target, fsspec.open(url, "rb") as source:
+            while chunk := source.read(1 << 20):
+                target.write(chunk)
+        Path(temporary).replace(local)
+    except ImportError as error:
+        raise UserError(
+            f"{url}: {error}; name the package in requirements/model.in, then nox -s lock"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"{url}: cannot be fetched: {reason[0] if reason else type(error).__name__}"
+        ) from None
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _refuse_reused_version(asset: Asset) -> None:
+    """Refuse a version that stood for other bytes in an earlier commit."""
+    for commit, text in _committed(asset.definition):
+        try:
+            values = yaml.safe_load(text)
+            before = (values["name"], values["version"], values["tags"]["sha256"])
+        except (yaml.YAMLError, KeyError, TypeError):
+            continue
+        same = before[:2] == (asset.name, asset.version)
+        if same and before[2] != asset.tags.sha256:
+            raise UserError(
+                f'{asset.definition}: version "{asset.version}" of {asset.name} stood for other '
+                f"bytes in commit {commit[:10]}; changed data takes a new version"
+            )
+
+
+def _committed(path: Path) -> list[tuple[str, str]]:
+    """Each commit that changed a file, with the file's text there; empty outside a Git checkout."""
+    git = ["git", "-C", str(path.parent.resolve())]
+    log = [*git, "log", "--format=%H", "--", path.name]
+    done = subprocess.run(log, capture_output=True, text=True, check=False)
+    commits = done.stdout.split() if done.returncode == 0 else []
+    shown = []
+    for commit in commits:
+        show = [*git, "show", f"{commit}:./{path.name}"]
+        text = subprocess.run(show, capture_output=True, text=True, check=False)
+        if text.returncode == 0:
+            shown.append((commit, text.stdout))
+    return shown

@@ -1,0 +1,102 @@
+"""Relations between columns: a comparison over columns and numbers, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.quality.errors import UserError
+from mlops.quality.strict import did_you_mean
+
+Values = NDArray[np.float64]
+_Compare = Callable[[Values, Values], NDArray[np.bool_]]
+
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[Values, Values], Values]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_COMPARISON: Mapping[type[ast.cmpop], _Compare] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+
+
+def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.Compare:
+    """The comparison that `text` states over `columns`.
+
+    Raises UserError for anything but + - * / abs() and comparisons of columns and numbers.
+    """
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        raise UserError(f"{where}: not an expression: {text!r}") from None
+    if not isinstance(tree, ast.Compare):
+        raise UserError(f"{where}: expected a comparison such as 'a <= b', found {text!r}")
+    for part in (tree.left, *tree.comparators):
+        _check_term(part, columns, where)
+    for comparison in tree.ops:
+        if type(comparison) not in _COMPARISON:
+            raise UserError(f"{where}: expected < <= > >= == or !=, found {text!r}")
+    return tree
+
+
+def _check_term(node: ast.expr, columns: Mapping[str, object], where: str) -> None:
+    match node:
+        case ast.Name(id=name):
+            if name not in columns:
+                hint = did_you_mean(name, columns)
+                raise UserError(f"{where}: there is no column '{name}'; {hint}")
+        case ast.Constant(value=int() | float()):
+            pass
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
+            _check_term(left, columns, where)
+            _check_term(right, columns, where)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            _check_term(operand, columns, where)
+        case ast.Call(func=ast.Name(id="abs"), args=[argument], keywords=[]):
+            _check_term(argument, columns, where)
+        case _:
+            raise UserError(f"{where}: only + - * / abs() are known, found '{ast.unparse(node)}'")
+
+
+def names(node: ast.expr) -> tuple[str, ...]:
+    """The columns that an expression speaks of, sorted."""
+    found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return tuple(sorted(found - {"abs"}))
+
+
+def holds(relation: ast.Compare, columns: Mapping[str, Values]) -> NDArray[np.bool_]:
+    """For each row, shape (n,), whether the relation holds; a missing value (NaN) passes."""
+    terms = [_value(term, columns) for term in (relation.left, *relation.comparators)]
+    rows = len(next(iter(columns.values())))
+    result = np.ones(rows, dtype=bool)
+    for comparison, left, right in zip(relation.ops, terms, terms[1:], strict=False):
+        known = ~(np.isnan(left) | np.isnan(right))
+        result &= _COMPARISON[type(comparison)](left, right) | ~known
+    return result
+
+
+def _value(node: ast.expr, columns: Mapping[str, Values]) -> Values:
+    match node:
+        case ast.Name(id=name):
+            return columns[name]
+        case ast.Constant(value=int() | float() as number):
+            return np.asarray(float(number))
+        case ast.BinOp(left=left, op=op, right=right):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return _ARITHMETIC[type(op)](_value(left, columns), _value(right, columns))
+        case ast.UnaryOp(operand=operand):
+            return -_value(operand, columns)
+        case ast.Call(args=[argument]):
+            return np.abs(_value(argument, columns))
+    raise AssertionError(f"parse_relation let {ast.dump(node)} through")

@@ -1,0 +1,36 @@
+"""`nox -s release`: a person makes a registered version the champion."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from mlops.quality.project import ROOT, load_project
+from mlops.quality.terminal import console
+from mlops.training import provenance
+from mlops.training.record import CHAMPION, aliased
+from mlops.training.registry import pick, registry
+
+
+def main(arguments: list[str]) -> int:
+    """Point the alias `champion` to a version, and record who did it and when."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s release --", description="Make a registered version the champion."
+    )
+    parser.add_argument("--version", help="its number (default: the newest)")
+    options = parser.parse_args(arguments)
+    project = load_project(ROOT)
+    with registry(project) as found:
+        version = pick(found, options.version)
+        before = aliased(found.client, found.model, CHAMPION)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for key, value in (("by", provenance.author(project.root)), ("at", now)):
+            found.client.set_model_version_tag(
+                found.model, version.version, f"mlops.released_{key}", value
+            )
+        found.client.set_registered_model_alias(found.model, CHAMPION, version.version)
+    was = f"version {before.version}" if before else "none"
+    out = console()
+    out.print(f"champion of {found.model}: version {version.version} (before: {was})")
+    out.print(f"load it with mlflow.sklearn.load_model('models:/{found.model}@{CHAMPION}')")
+    return 0

@@ -42,9 +42,9 @@ def prepare(session: nox.Session) -> None:
         return
     session.log(f"installing {LOCK.relative_to(ROOT)} into .venv (once)")
     marker.unlink(missing_ok=True)
-    uv = shutil.which("uv")
-    wanted = ["--quiet", "--require-hashes", "-r", str(LOCK)]
     inside = Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
+    uv = shutil.which("uv") or (shutil.which("uv", path=str(BINARIES)) if inside else None)
+    wanted = ["--quiet", "--require-hashes", "-r", str(LOCK)]
     if uv:
         if not inside:
             # --clear: an environment of another interpreter or a half-made one is of no use
@@ -67,6 +67,11 @@ def run(session: nox.Session, *command: str) -> None:
     session.run(program, *command[1:], silent=False)
 
 
+def notebooks() -> list[str]:
+    """The notebooks by their paths; their outputs are not kept in Git."""
+    return [path.relative_to(ROOT).as_posix() for path in ROOT.glob("notebooks/**/*.ipynb")]
+
+
 def verb(session: nox.Session, *words: str) -> None:
     """Run one of the machinery's commands with the arguments that followed `--`."""
     run(session, "python", "-m", *words, *session.posargs)
@@ -77,11 +82,14 @@ def verb(session: nox.Session, *words: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, YAML and that no floor imports from above."""
+    """Check style, formatting, YAML, notebooks, secrets, and that no floor imports from above."""
     run(session, "ruff", "check", "--quiet", ".")
     run(session, "black", "--check", "--quiet", ".")
     run(session, "yamllint", "--strict", ".")
-    run(session, "lint-imports", "--no-logo")
+    run(session, "lint-imports", "--no-logo", "--no-cache")
+    if found := notebooks():
+        run(session, "nbstripout", "--verify", "--keep-id", *found)
+    run(session, "python", "-m", "mlops.quality.committed", "all")
 
 
 @nox.session
@@ -107,6 +115,8 @@ def format(session: nox.Session) -> None:
     """Format the code and mend what can be mended by itself."""
     run(session, "ruff", "check", "--fix", "--quiet", ".")
     run(session, "black", "--quiet", ".")
+    if found := notebooks():
+        run(session, "nbstripout", "--keep-id", *found)
 
 
 @nox.session(default=False)

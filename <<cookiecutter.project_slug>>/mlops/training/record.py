@@ -60,7 +60,7 @@ def register(client: MlflowClient, experiment: str, model: str, training: Traini
     """
     if version := find_version(client, model, training.identity):
         client.set_registered_model_alias(model, CANDIDATE, version.version)
-        return Registered(version.version, version.run_id or "", new=False)
+        return Registered(str(version.version), version.run_id or "", new=False)
     run_id = _finished_run(client, experiment, training) or _record(client, experiment, training)
     _ensure_model(client, model)
     made = client.create_model_version(

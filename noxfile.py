@@ -26,7 +26,10 @@ nox.options.error_on_external_run = False
 def run(session: nox.Session, *command: str) -> None:
     """Run a command in the environment that all sessions share, made from the pinned list."""
     prepare(session)
-    variables = {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {
+        "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     session.run(str(BINARIES / command[0]), *command[1:], env=variables)
 
 

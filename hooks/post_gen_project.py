@@ -13,6 +13,7 @@ BROUGHT_BY_LEVEL = {
         "mlops/training",
         "pipelines",
         "MLproject",
+        "requirements/Dockerfile",
         "requirements/training.in",
         "requirements/training.lock",
         ".github/workflows/train.yml",

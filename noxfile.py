@@ -44,7 +44,7 @@ def prepare(session: nox.Session) -> None:
     pip = [str(BINARIES / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     if not shutil.which("uv"):
         # uv alone first, at its pinned version: it installs the rest some ten times faster.
-        pinned = [line for line in LOCK.read_text().split("\n") if line.startswith("uv==")][0]
+        pinned = next(line for line in LOCK.read_text().split("\n") if line.startswith("uv=="))
         session.run(*pip, pinned.split()[0])
     uv = shutil.which("uv") or str(BINARIES / "uv")
     install = ["pip", "install", "-q", "--python", str(ENVIRONMENT), "--require-hashes"]

@@ -100,8 +100,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests of your code, data, model and notebooks, and of the machinery."""
-    run(session, "pytest", *(session.posargs or ["--cov"]))
+    """Run the tests of your code, your data, your model and your notebooks."""
+    run(session, "pytest", *(session.posargs or ["tests", "--cov"]))
 
 
 @nox.session
@@ -117,6 +117,12 @@ def format(session: nox.Session) -> None:
     run(session, "black", "--quiet", ".")
     if found := notebooks():
         run(session, "nbstripout", "--keep-id", *found)
+
+
+@nox.session(default=False)
+def machinery(session: nox.Session) -> None:
+    """Run the tests of mlops/: worth it after a change there, or of the pinned packages."""
+    run(session, "pytest", *(session.posargs or ["mlops"]))
 
 
 @nox.session(default=False)

@@ -47,6 +47,11 @@ def test_it_is_green_the_minute_it_is_generated(life: Life) -> None:
     assert life.changed() == ""
 
 
+def test_its_machinery_passes_its_own_tests(life: Life) -> None:
+    life.ok("-s", "machinery")
+    assert life.changed() == ""
+
+
 def test_formatting_it_changes_nothing(life: Life) -> None:
     life.ok("-s", "format")
     assert life.changed() == ""
@@ -206,6 +211,7 @@ def test_level_one_without_uv_is_green_too(
     life.commit("Generate")
     done = life.ok()
     assert " -m venv " in done.output
+    life.ok("-s", "machinery")
     assert life.changed() == ""
     assert "train" not in life.ok("--list").output.split()
 

@@ -1,0 +1,1 @@
+"""The problem: how many bicycles will be rented on a day?"""

@@ -13,9 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import Generate
@@ -67,16 +69,21 @@ def one_line(done: Done, *told: str) -> None:
     assert "Traceback" not in done.output, done.output
 
 
-def wait_for_step(life: Life, name: str, process: subprocess.Popen[str]) -> None:
+def steps_of(process: int) -> list[str]:
+    """The command lines of the steps that a training, by its id, runs now."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process).children(recursive=True):
+            with suppress(psutil.Error):
+                found.append(" ".join(child.cmdline()))
+    return [line for line in found if "mlops.training.steps." in line]
+
+
+def wait_for_step(name: str, process: subprocess.Popen[str]) -> None:
     """Wait until a step of the training runs; its command line tells."""
-    wanted = f"mlops.training.steps.{name}"
-    for _ in range(1200):
-        listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-        if any(wanted in line and str(life.root) in line for line in listed.stdout.splitlines()):
-            return
+    while not any(f"mlops.training.steps.{name}" in line for line in steps_of(process.pid)):
         assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.1)
-    raise AssertionError(f"step {name} did not start")
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +93,7 @@ def wait_for_step(life: Life, name: str, process: subprocess.Popen[str]) -> None
         ("59,2,32.1", "59,3,32.1", "row 1, column sex: one of 1, 2, found 3"),
         ("59,2,32.1", "590,2,32.1", "row 1, column age: range is 18 to 100, found 590"),
         ("59,2,32.1", ",2,32.1", "row 1, column age: value is not missing"),
-        ("157.0,93.2", "57.0,93.2", "ldl_within_total"),
+        ("157.0,93.2", "57.0,93.2", "ratio_matches"),
         ("age,sex", "ago,sex", "column age: column is there"),
     ],
     ids=["text", "category", "range", "missing", "relation", "column"],
@@ -194,7 +201,7 @@ def test_a_state_that_cannot_be_written_is_one_line(life: Life) -> None:
 
 def test_a_second_training_refuses_while_the_first_goes_on(life: Life) -> None:
     first = start(life)
-    wait_for_step(life, "train", first)
+    wait_for_step("train", first)
     second = python(life, "train")
     assert second.code == 2
     one_line(second, str(first.pid))
@@ -206,7 +213,7 @@ def test_a_second_training_refuses_while_the_first_goes_on(life: Life) -> None:
 @pytest.mark.parametrize("step", ["train", "register"])
 def test_a_killed_training_goes_on_and_registers_once(step: str, life: Life) -> None:
     first = start(life)
-    wait_for_step(life, step, first)
+    wait_for_step(step, first)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     done = python(life, "train")
@@ -217,15 +224,16 @@ def test_a_killed_training_goes_on_and_registers_once(step: str, life: Life) -> 
 
 def test_ctrl_c_ends_the_step_and_leaves_a_state_to_go_on_from(life: Life) -> None:
     first = start(life)
-    wait_for_step(life, "train", first)
+    wait_for_step("train", first)
+    running = psutil.Process(first.pid).children(recursive=True)
+    running = [child for child in running if "mlops.training.steps" in " ".join(child.cmdline())]
+    assert running
     os.kill(first.pid, signal.SIGINT)
     output, _ = first.communicate(timeout=60)
     assert first.returncode == 130
     assert output.strip().splitlines()[-1] == "stopped: the next call goes on from here"
     assert "Traceback" not in output
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
-    left = [line for line in listed.stdout.splitlines() if str(life.root) in line]
-    assert not [line for line in left if "mlops.training.steps" in line]
+    assert not [step for step in running if step.is_running()]
     done = python(life, "train")
     assert done.code == 0, done.output
     assert done.steps()["prepare"] == "cached"

@@ -73,7 +73,7 @@ def load_checked(path: Path, contract: Contract) -> pd.DataFrame:
     checked = check_table(read_table(path), contract)
     if checked.violations:
         first, more = checked.violations[0], len(checked.violations) - 1
-        rest = f" (and {more} more)" if more else ""
+        rest = f" (and {more} more: nox -s data lists them)" if more else ""
         raise UserError(f"{path}: the data breaks its contract: {first}{rest}")
     return checked.table
 

@@ -15,7 +15,14 @@ PROJECT = "<<cookiecutter.project_slug>>"
 LOCK = ROOT / "requirements.lock"
 ENVIRONMENT = ROOT / ".nox" / "shared"
 BINARIES = ENVIRONMENT / "bin"
-OWN = ["hooks", "tests", "benchmarks", "noxfile.py"]
+OWN = [
+    "hooks",
+    "tests",
+    "benchmarks",
+    "noxfile.py",
+    "docs/hooks.py",
+    "docs/examples/notebook_to_project/after",
+]
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["tests"]

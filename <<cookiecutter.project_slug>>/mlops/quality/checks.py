@@ -172,7 +172,9 @@ def _typed(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
         bad = given & truth.isna().to_numpy()
         return (truth.astype(bool) if truth.notna().all() else truth.astype(object)), bad
     if column.type == "datetime":
+        # In UTC and without a zone, as MLflow's schemas want them.
         moments = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
+        moments = moments.dt.tz_localize(None)
         return moments, given & moments.isna().to_numpy()
     texts = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
     return values.where(texts).astype(object), given & ~texts

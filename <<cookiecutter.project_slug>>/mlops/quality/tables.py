@@ -23,6 +23,7 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         if kind == ".parquet":
             return pd.read_parquet(path)
+        _refuse_repeated(path)
         # Not the default list of missing values: "NA" may be a category.
         table = pd.read_csv(
             path, dtype=str, keep_default_na=False, na_values=[""], skip_blank_lines=False
@@ -39,6 +40,15 @@ def read_table(path: Path) -> pd.DataFrame:
         # pandas takes surplus fields of every row for an index, silently
         raise UserError(f"{path}: the rows have more fields than the header names")
     return table
+
+
+def _refuse_repeated(path: Path) -> None:
+    """Refuse a column that is named twice, which pandas would rename silently."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+    names = header.iloc[0].tolist()
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path}: the header names column '{name}' twice")
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:

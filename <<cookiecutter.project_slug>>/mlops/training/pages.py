@@ -46,9 +46,9 @@ Protected attributes: {{ contract.protected | join(", ") or "none declared" }}.
 {% endfor %}
 ## What the model relies on
 
-Loss of {{ board.metric }} when one column is shuffled (permutation importance, mean and spread).
+How much worse {{ board.metric }} gets when one column is shuffled (permutation importance).
 
-| column | loss | spread |
+| column | worse by | spread |
 | --- | --- | --- |
 {% for name, (mean, spread) in importance -%}
 | {{ name }} | {{ mean | number }} | {{ spread | number }} |

@@ -71,7 +71,8 @@ def draw_segments(
         names = [f"{s.column} {s.group} ({s.rows})" for s in shown]
         axes.barh(names, values, color=SHADE, edgecolor=ACCENT)
         axes.axvline(overall, color=INK, linewidth=1, linestyle="--", label=f"all: {overall:.3f}")
-        axes.bar_label(axes.containers[0], fmt="%.3f", padding=3)  # type: ignore[arg-type]
+        for text in axes.bar_label(axes.containers[0], fmt="%.3f", padding=3):  # type: ignore[arg-type]
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
         axes.invert_yaxis()
         axes.set(title=f"{metric} by segment (rows)", xlim=(0, max([*values, overall]) * 1.15))
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1))
@@ -80,7 +81,7 @@ def draw_segments(
 
 
 def draw_importance(importance: Mapping[str, tuple[float, float]], metric: str, path: Path) -> None:
-    """How much a metric loses when one column is shuffled: mean and spread by column."""
+    """How much worse a metric gets when one column is shuffled: mean and spread by column."""
     ranked = sorted(importance.items(), key=lambda item: item[1][0])
 
     def draw(axes: Axes) -> None:
@@ -89,7 +90,7 @@ def draw_importance(importance: Mapping[str, tuple[float, float]], metric: str, 
         names = [name for name, _ in ranked]
         axes.barh(names, means, xerr=spreads, color=SHADE, edgecolor=ACCENT, ecolor=INK)
         axes.axvline(0, color=QUIET, linewidth=1)
-        axes.set(title="What the model relies on", xlabel=f"loss of {metric} when shuffled")
+        axes.set(title="What the model relies on", xlabel=f"{metric} gets worse by, when shuffled")
 
     _save(path, draw)
 

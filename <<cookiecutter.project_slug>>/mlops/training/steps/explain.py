@@ -62,7 +62,9 @@ def main(arguments: list[str]) -> int:
     (options.explanation / "importance.json").write_text(json.dumps(importance, indent=1))
     draw_importance(importance, options.metric, options.explanation / "importance.png")
     first = max(importance, key=lambda name: importance[name][0])
-    print(f"{first} matters most: {options.metric} loses {importance[first][0]:.4f} without it")
+    print(
+        f"{first} matters most: {options.metric} is worse by {importance[first][0]:.4f} without it"
+    )
     return 0
 
 

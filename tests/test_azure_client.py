@@ -161,7 +161,8 @@ def mistaken(
     found: dict[str, Path] = {}
     for mistake, (name, old, new, _) in MISTAKES.items():
         pipelines = tmp_path_factory.mktemp("mistake") / "pipelines"
-        shutil.copytree(PROJECT / "pipelines", pipelines)
+        for folder in ("pipelines", "data", "requirements"):
+            shutil.copytree(PROJECT / folder, pipelines.parent / folder)
         text = (pipelines / name).read_text(encoding="utf-8")
         assert old in text, f"{mistake}: {old!r} is not in pipelines/{name}"
         (pipelines / name).write_text(text.replace(old, new, 1), encoding="utf-8")

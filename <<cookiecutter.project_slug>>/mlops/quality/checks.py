@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ast
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 
 from mlops.quality.contract import Column, Contract
 from mlops.quality.errors import UserError
 from mlops.quality.expression import holds, names
 from mlops.quality.strict import did_you_mean
 from mlops.quality.tables import read_table
-
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+from mlops.quality.values import typed
 
 
 @dataclass(frozen=True)
@@ -49,23 +51,21 @@ def check_table(raw: pd.DataFrame, contract: Contract, *, target: bool = True) -
     """
     wanted = tuple(contract.columns) if target else contract.inputs
     violations = list(_column_violations(raw, wanted))
-    present = [name for name in wanted if name in raw.columns]
-    typed: dict[str, pd.Series] = {}
-    for name in present:
-        typed[name], bad = _typed(raw[name].reset_index(drop=True), contract.columns[name])
-        kind = contract.columns[name].type
-        for row in np.flatnonzero(bad):
-            violations.append(
-                Violation(int(row) + 1, name, f"type is {kind}", _shown(raw[name].iloc[row]))
-            )
-    table = pd.DataFrame(typed)
-    known = {(violation.row, violation.column) for violation in violations}
-    violations += [
-        violation
-        for violation in _rule_violations(table, contract)
-        if (violation.row, violation.column) not in known
-    ]
-    return Checked(table, tuple(sorted(violations, key=lambda v: (v.row or 0, v.column, v.rule))))
+    table: dict[str, pd.Series] = {}
+    unread: set[tuple[int | None, str]] = set()
+    for name in wanted:
+        if list(raw.columns).count(name) != 1:
+            continue
+        given, column = raw[name].reset_index(drop=True), contract.columns[name]
+        table[name], bad = typed(given, column)
+        found = list(_type_violations(given, bad, name, column))
+        unread |= {(violation.row, name) for violation in found}
+        violations += found
+    typed_table = pd.DataFrame(table)
+    rules = [*_rule_violations(typed_table, contract), *_relation_violations(typed_table, contract)]
+    violations += [broken for broken in rules if (broken.row, broken.column) not in unread]
+    violations.sort(key=lambda broken: (broken.row or 0, broken.column, broken.rule))
+    return Checked(typed_table, tuple(violations))
 
 
 def load_checked(path: Path, contract: Contract) -> pd.DataFrame:
@@ -81,18 +81,11 @@ def load_checked(path: Path, contract: Contract) -> pd.DataFrame:
 def table_schema(contract: Contract, columns: Iterable[str]) -> pa.DataFrameSchema:
     """The contract's value rules for `columns` as a pandera schema, for notebooks and tests too."""
     names_here = list(columns)
-    trees = {
-        name: tree
-        for name, tree in contract.relation_trees().items()
-        if set(names(tree)) <= set(names_here)
-    }
+    trees = _trees_over(contract, names_here)
 
     def relation(name: str) -> pa.Check:
-        used = list(names(trees[name]))
-
         def kept(table: pd.DataFrame) -> pd.Series:
-            values = {column: table[column].to_numpy(dtype=float) for column in used}
-            return pd.Series(holds(trees[name], values), index=table.index)
+            return pd.Series(_kept(trees[name], table), index=table.index)
 
         return pa.Check(kept, name=name, error=name)
 
@@ -107,83 +100,88 @@ def _schema_column(column: Column) -> pa.Column:
     checks = []
     if column.range is not None:
         low, high = column.range
-        checks.append(pa.Check.in_range(low, high, error=f"range is {low:g} to {high:g}"))
+        checks.append(
+            pa.Check.in_range(low, high, error=f"range is {_number(low)} to {_number(high)}")
+        )
     if column.categories is not None:
         listed = ", ".join(str(category) for category in column.categories)
         checks.append(pa.Check.isin(column.categories, error=f"one of {listed}"))
     return pa.Column(checks=checks, nullable=column.missing)
 
 
+def _trees_over(contract: Contract, columns: Sequence[str]) -> dict[str, ast.Compare]:
+    """The relations, by name, that speak of these columns alone."""
+    trees = contract.relation_trees().items()
+    return {name: tree for name, tree in trees if set(names(tree)) <= set(columns)}
+
+
+def _kept(tree: ast.Compare, table: pd.DataFrame) -> NDArray[np.bool_]:
+    return holds(tree, {name: table[name].to_numpy(dtype=float) for name in names(tree)})
+
+
 def _column_violations(raw: pd.DataFrame, wanted: tuple[str, ...]) -> Iterable[Violation]:
-    if raw.empty:
+    if len(raw) == 0:
         yield Violation(None, "-", "at least one row", "none")
+    counts = Counter(raw.columns)
     for name in wanted:
-        if name not in raw.columns:
+        if name not in counts:
             yield Violation(None, name, "column is there", "no such column")
-    for name in raw.columns:
+        elif counts[name] > 1:
+            yield Violation(None, name, "column is there once", f"{counts[name]} of that name")
+    for name in counts:
         if name not in wanted:
             hint = did_you_mean(str(name), wanted)
             yield Violation(None, str(name), "column is in the contract", f"unknown; {hint}")
 
 
+def _type_violations(
+    given: pd.Series, bad: NDArray[np.bool_], name: str, column: Column
+) -> Iterable[Violation]:
+    for row, value in zip(np.flatnonzero(bad), given[bad], strict=True):
+        yield Violation(int(row) + 1, name, f"type is {column.type}", _shown(value))
+
+
 def _rule_violations(table: pd.DataFrame, contract: Contract) -> Iterable[Violation]:
     if table.empty:
         return
+    schema = pa.DataFrameSchema(
+        {name: _schema_column(contract.columns[name]) for name in table.columns}
+    )
     try:
-        table_schema(contract, table.columns).validate(table, lazy=True)
+        schema.validate(table, lazy=True)
     except pa.errors.SchemaErrors as errors:
-        cases = errors.failure_cases
+        cases = errors.failure_cases[["column", "check", "failure_case", "index"]]
     else:
         return
-    relations = {relation.name: relation.check for relation in contract.relations}
-    used = {name: "+".join(names(tree)) for name, tree in contract.relation_trees().items()}
-    reported: set[tuple[int, str]] = set()
-    for context, column, rule, value, index in cases[
-        ["schema_context", "column", "check", "failure_case", "index"]
-    ].itertuples(index=False):
-        row = int(index) + 1
-        if context == "Column":
-            text = "value is not missing" if rule == "not_nullable" else str(rule)
-            yield Violation(row, str(column), text, _shown(value))
-        elif (row, rule) not in reported:
-            reported.add((row, rule))
-            values = table.loc[row - 1, used[rule].split("+")].to_dict()
-            shown = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
-            yield Violation(row, used[rule], f"{rule}: {relations[rule]}", shown)
+    for column, check, value, index in cases.itertuples(index=False):
+        rule = "value is not missing" if check == "not_nullable" else str(check)
+        yield Violation(int(index) + 1, str(column), rule, _shown(value))
 
 
-def _typed(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
-    """The values with the contract's type, and a mask of those that are not of it."""
-    given = values.notna().to_numpy()
-    if column.type in ("integer", "number"):
-        if pd.api.types.is_bool_dtype(values):
-            return pd.Series(np.nan, index=values.index), given
-        numbers = pd.to_numeric(values, errors="coerce").astype(float)
-        if values.dtype == object or pd.api.types.is_string_dtype(values):
-            given = given & ~values.astype(str).str.strip().str.lower().eq("nan").to_numpy()
-        good = np.isfinite(numbers.to_numpy())
-        if column.type == "integer":
-            good = good & (numbers.to_numpy() == np.floor(numbers.to_numpy()))
-        numbers = numbers.where(good)
-        whole = column.type == "integer" and good.all()
-        return (numbers.astype("int64") if whole else numbers), given & ~good
-    if column.type == "boolean":
-        truth = values.map(lambda value: _TRUTH.get(str(value).strip().lower()))
-        bad = given & truth.isna().to_numpy()
-        return (truth.astype(bool) if truth.notna().all() else truth.astype(object)), bad
-    if column.type == "datetime":
-        # In UTC and without a zone, as MLflow's schemas want them.
-        moments = pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-        moments = moments.dt.tz_localize(None)
-        return moments, given & moments.isna().to_numpy()
-    texts = values.map(lambda value: isinstance(value, str)).to_numpy(dtype=bool)
-    return values.where(texts).astype(object), given & ~texts
+def _relation_violations(table: pd.DataFrame, contract: Contract) -> Iterable[Violation]:
+    stated = {relation.name: relation.check for relation in contract.relations}
+    # pandera would list every cell of a row that breaks a relation, one by one.
+    for name, tree in _trees_over(contract, list(table.columns)).items():
+        broken = table.loc[~_kept(tree, table), list(names(tree))]
+        for index, *values in broken.itertuples(name=None):
+            pairs = zip(broken.columns, values, strict=True)
+            shown = ", ".join(f"{column}={_shown(value)}" for column, value in pairs)
+            rule = f"{name}: {stated[name]}"
+            yield Violation(index + 1, "+".join(broken.columns), rule, shown)
 
 
 def _shown(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if isinstance(value, str):
+        text = repr(value)
+    elif value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return "nothing"
-    if isinstance(value, float | np.floating):
-        return f"{value:g}"
-    text = repr(value) if isinstance(value, str) else str(value)
+    elif isinstance(value, float | np.floating):
+        text = _number(float(value))
+    else:
+        text = " ".join(str(value).split())
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _number(value: float) -> str:
+    """All its digits: a value just beyond a limit must not read as the limit."""
+    return repr(value).removesuffix(".0")

@@ -22,6 +22,10 @@ from mlops.training.search import Leaderboard, Trial
 IDENTITY = "mlops.identity"
 CANDIDATE, CHAMPION = "candidate", "champion"
 _PARENT = "mlflow.parentRunId"
+# What the UI shows as the run's description.
+_NOTE = "mlflow.note.content"
+# Characters that a version's description may have.
+_DESCRIPTION = 5000
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,12 @@ class Training:
     """What one training leaves: its facts, its figures, and a folder with all its files.
 
     `identity` is a digest of what came out (model, data, figures): the same outcome is recorded
-    once. `started` is in seconds since the epoch.
+    once. `card` is the model card, as Markdown; `started` is in seconds since the epoch.
     """
 
     identity: str
     name: str
+    card: str
     started: float
     tags: Mapping[str, str]
     parameters: Mapping[str, str]
@@ -68,7 +73,7 @@ def register(client: MlflowClient, experiment: str, model: str, training: Traini
         f"runs:/{run_id}/model",
         run_id,
         tags={**training.tags, IDENTITY: training.identity},
-        description=training.name,
+        description=_fitting(training.card),
     )
     client.set_registered_model_alias(model, CANDIDATE, made.version)
     return Registered(str(made.version), run_id, new=True)
@@ -115,7 +120,7 @@ def _finished_run(client: MlflowClient, experiment: str, training: Training) -> 
 
 def _record(client: MlflowClient, experiment: str, training: Training) -> str:
     begin = int(training.started * 1000)
-    tags = {**training.tags, IDENTITY: training.identity}
+    tags = {**training.tags, IDENTITY: training.identity, _NOTE: _fitting(training.card)}
     run = client.create_run(experiment, begin, tags, run_name=training.name)
     run_id = str(run.info.run_id)
     now = int(time.time() * 1000)
@@ -152,6 +157,12 @@ def _record_trial(client: MlflowClient, parent: Run, trial: Trial, rank: int, me
         tags=[RunTag("mlops.rank", str(rank))],
     )
     client.set_terminated(run.info.run_id, "FINISHED", end)
+
+
+def _fitting(card: str) -> str:
+    """The card, or its beginning where MLflow's database has no room for more."""
+    rest = "\n\n(The whole card is the run's file `model_card.md`.)"
+    return card if len(card) <= _DESCRIPTION else card[: _DESCRIPTION - len(rest)] + rest
 
 
 def _ensure_model(client: MlflowClient, model: str) -> None:

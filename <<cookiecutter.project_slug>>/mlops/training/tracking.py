@@ -29,6 +29,8 @@ VARIABLE = "MLFLOW_TRACKING_URI"
 REACH_TIMEOUT = 5.0
 # Asks a small question that needs credentials and the database, which /health does not.
 PROBE = "/api/2.0/mlflow/experiments/search"
+# The UI shows training first; without the tag it guesses.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # Only defaults: what the person has set stays.
 CLIENT_SETTINGS = {
     "DO_NOT_TRACK": "true",
@@ -110,7 +112,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name))
+            return str(client.create_experiment(name, tags=EXPERIMENT_TAGS))
         except MlflowException:
             # another training has created it meanwhile, or the server really refuses
             found = client.get_experiment_by_name(name)

@@ -112,7 +112,8 @@ def _training(options: argparse.Namespace, story: Story, folder: Path) -> Traini
     plots = sorted([*options.report.glob("*.png"), *options.explanation.glob("*.png")])
     _save_mlflow_model(options, story, folder / "model")
     (folder / "report.html").write_text(report(story, plots))
-    (folder / "model_card.md").write_text(model_card(story))
+    card = model_card(story)
+    (folder / "model_card.md").write_text(card)
     for file in (options.leaderboard, *options.report.iterdir(), *options.explanation.iterdir()):
         part = "plots" if file.suffix == ".png" else "figures"
         name = "leaderboard.json" if file == options.leaderboard else file.name
@@ -124,6 +125,7 @@ def _training(options: argparse.Namespace, story: Story, folder: Path) -> Traini
     started = min(trial.started for trial in board.trials)
     return Training(
         identity=hashlib.sha256(json.dumps(outcome, sort_keys=True).encode()).hexdigest(),
+        card=card,
         name=f"{best.algorithm} {board.metric} {known.get(board.metric, float('nan')):.4f}",
         started=started,
         tags=_tags(options, story),

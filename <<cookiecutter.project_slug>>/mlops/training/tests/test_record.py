@@ -45,6 +45,7 @@ def training(tmp_path: Path) -> Training:
     return Training(
         identity=f"identity of {tmp_path.name}",
         name="line accuracy 0.9",
+        card="# Model card",
         started=1000.0,
         tags={"mlops.commit": "abc", "mlflow.user": "ada"},
         parameters={"C": "0.1"},
@@ -67,6 +68,7 @@ def test_a_training_becomes_a_run_with_its_trials_and_a_candidate(
     assert run.data.params == {"C": "0.1"}
     assert run.data.metrics == {"accuracy": 0.9}
     assert run.data.tags["mlops.commit"] == "abc"
+    assert run.data.tags["mlflow.note.content"] == "# Model card"
     assert run.inputs is not None
     assert run.inputs.dataset_inputs[0].dataset.name == "toy:1"
     files = {file.path for file in client.list_artifacts(answer.run_id)}
@@ -81,6 +83,7 @@ def test_a_training_becomes_a_run_with_its_trials_and_a_candidate(
     assert candidate is not None
     assert (str(candidate.version), candidate.run_id) == (answer.version, answer.run_id)
     assert candidate.tags["mlops.commit"] == "abc"
+    assert candidate.description == "# Model card"
 
 
 def test_the_same_outcome_is_registered_once(
@@ -148,6 +151,20 @@ def test_a_training_that_dies_before_its_version_is_not_recorded_twice(
     register(client, experiment, tmp_path.name, training)
     whole = client.search_runs([experiment], f"tags.`{record.IDENTITY}` != ''")
     assert [run.info.status for run in whole] == ["FINISHED"]
+
+
+def test_a_card_that_is_too_long_says_where_the_rest_is(
+    client: MlflowClient, experiment: str, training: Training, tmp_path: Path
+) -> None:
+    long = dataclasses.replace(training, card="x" * 6000)
+    answer = register(client, experiment, tmp_path.name, long)
+    for text in (
+        client.get_run(answer.run_id).data.tags["mlflow.note.content"],
+        client.get_model_version(tmp_path.name, answer.version).description,
+    ):
+        assert text is not None
+        assert len(text) == 5000
+        assert text.endswith("`model_card.md`.)")
 
 
 def test_no_version_stands_under_an_alias_that_is_not_set(

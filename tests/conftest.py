@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,20 @@ import pytest
 from tests.template import Answers, copy_template, render
 
 Generate = Callable[[Answers], Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_temporary_files() -> Iterator[None]:
+    """What tools forget in the temporary folder goes with the tests; cookiecutter leaves hooks there.
+
+    Not below pytest's folder: the path of a socket has no room for that.
+    """
+    with tempfile.TemporaryDirectory(prefix="t", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL refuses root: another user must get through
+        before, os.environ["TMPDIR"], tempfile.tempdir = tempfile.tempdir, folder, folder
+        yield
+        del os.environ["TMPDIR"]
+        tempfile.tempdir = before
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from rich.markup import escape
 from rich.table import Table
 
 from mlops.quality.assets import fetch
@@ -63,7 +64,7 @@ def show(demands: Sequence[Demand], arguments: list[str]) -> int:
                 finding = look(demand, ROOT)
                 missing += not finding.met
                 mark = "[green]met[/]" if finding.met else "[red]missing[/]"
-                table.add_row(mark, demand.text, finding.evidence)
+                table.add_row(mark, demand.text, escape(finding.evidence))
         out.print(table)
     total = len(demands)
     out.print(f"{total - missing} of {total} demands are met")
@@ -87,17 +88,30 @@ def workflow_triggers(root: Path, name: str) -> set[str]:
 
 def read_yaml_workflow(path: Path) -> dict[str, object]:
     """A workflow file; YAML 1.1 reads its key `on` as the truth value, which is undone here."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if not text:
+    if not path.is_file():
         raise UserError(f"{path}: no such workflow")
-    values = yaml.safe_load(text)
+    try:
+        values = yaml.safe_load(_text(path))
+    except (yaml.YAMLError, ValueError):
+        raise UserError(f"{path}: not valid YAML") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected a workflow, found something else")
     return {("on" if key is True else str(key)): value for key, value in values.items()}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UserError(f"{path}: cannot be read") from None
 
 
 def _checked_on_push(root: Path) -> Finding:
     missing = {"push", "pull_request"} - workflow_triggers(root, "ci.yml")
     if missing:
-        return Finding(False, f".github/workflows/ci.yml does not run on {', '.join(missing)}")
+        return Finding(
+            False, f".github/workflows/ci.yml does not run on {', '.join(sorted(missing))}"
+        )
     if not (root / ".git").exists():
         return Finding(False, "the folder is not a Git repository: git init")
     return Finding(True, ".github/workflows/ci.yml runs nox on push and pull request")
@@ -117,7 +131,7 @@ def _pinned(root: Path) -> Finding:
     loose = [
         f"{lock.name}: {line.split()[0]}"
         for lock in locks
-        for line in _entries(lock.read_text())
+        for line in _entries(_text(lock))
         if "--hash=sha256:" not in line or "==" not in line
     ]
     if not locks or loose:
@@ -158,7 +172,10 @@ def _notebooks_run(root: Path) -> Finding:
 
 
 def _typed(root: Path) -> Finding:
-    settings = tomllib.loads((root / "pyproject.toml").read_text())
+    try:
+        settings = tomllib.loads(_text(root / "pyproject.toml"))
+    except tomllib.TOMLDecodeError as error:
+        return Finding(False, f"pyproject.toml: not valid TOML: {error}")
     mypy = settings.get("tool", {}).get("mypy", {})
     if mypy.get("strict") is not True or "model" not in mypy.get("files", []):
         return Finding(False, "pyproject.toml: [tool.mypy] is not strict for model/")
@@ -168,7 +185,7 @@ def _typed(root: Path) -> Finding:
 def _scanned(root: Path) -> Finding:
     if "schedule" not in workflow_triggers(root, "audit.yml"):
         return Finding(False, ".github/workflows/audit.yml has no schedule")
-    if "secrets" not in (root / ".pre-commit-config.yaml").read_text():
+    if "secrets" not in _text(root / ".pre-commit-config.yaml"):
         return Finding(False, ".pre-commit-config.yaml does not look for secrets")
     return Finding(True, ".github/workflows/audit.yml on a schedule; a hook before each commit")
 

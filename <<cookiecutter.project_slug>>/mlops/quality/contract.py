@@ -69,8 +69,8 @@ class Contract:
 def load_contract(path: Path) -> Contract:
     """Read and check a contract; raises UserError that names the file, the key and the reason."""
     contract = parse(Contract, read_yaml(path), str(path))
-    if not contract.columns:
-        raise UserError(f"{path}: columns: at least one column is needed")
+    if not set(contract.columns) - {contract.target}:
+        raise UserError(f"{path}: columns: at least one column besides the target is needed")
     for name, column in contract.columns.items():
         _check_column(column, f"{path}: columns: {name}")
     refuse_unknown([contract.target], contract.columns, f"{path}: target")
@@ -108,7 +108,9 @@ def _check_column(column: Column, where: str) -> None:
             raise UserError(f"{where}: categories: a {column.type} has none")
         for category in column.categories:
             if type(category) is not wanted:
-                raise UserError(f"{where}: categories: {category!r} is no {column.type}")
+                hint = "; yes, no, on and off are truth values in YAML: put them in quotes"
+                hint = hint if isinstance(category, bool) and wanted is str else ""
+                raise UserError(f"{where}: categories: {category!r} is no {column.type}{hint}")
         if len(set(column.categories)) != len(column.categories) or not column.categories:
             raise UserError(f"{where}: categories: expected one or more, each once")
 
@@ -118,5 +120,5 @@ def _check_segment(column: Column, edges: tuple[float, ...], where: str) -> None
         raise UserError(f"{where}: edges cut a number into bands, the type is {column.type}")
     if not edges and column.categories is None and column.type != "boolean":
         raise UserError(f"{where}: name the edges of the bands, or give the column categories")
-    if list(edges) != sorted(set(edges)):
+    if list(edges) != sorted(set(edges)) or not all(map(math.isfinite, edges)):
         raise UserError(f"{where}: expected growing edges, found {list(edges)}")

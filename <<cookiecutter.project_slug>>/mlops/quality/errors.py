@@ -14,12 +14,17 @@ class UserError(Exception):
 def run_main(main: Callable[[list[str]], int]) -> NoReturn:
     """Run a command with the process's arguments and exit with its code.
 
-    A `UserError` is printed as one line on standard error and exits with 2; Ctrl-C exits with 130.
+    A `UserError`, and a file system that refuses, is printed as one line on standard error and
+    exits with 2; Ctrl-C exits with 130.
     """
     try:
         code = main(sys.argv[1:])
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        code = 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("stopped: the next call goes on from here", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import sys
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -15,6 +16,7 @@ from mlops.quality.strict import did_you_mean
 Values = NDArray[np.float64]
 _Compare = Callable[[Values, Values], NDArray[np.bool_]]
 
+_LONGEST = 300  # characters; nested deeper than this allows, no parser takes it
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Values, Values], Values]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -36,9 +38,11 @@ def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.
 
     Raises UserError for anything but + - * / abs() and comparisons of columns and numbers.
     """
+    if len(text) > _LONGEST:
+        raise UserError(f"{where}: {len(text)} characters are too many for a relation")
     try:
-        tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(f"{where}: not an expression: {text!r}") from None
     if not isinstance(tree, ast.Compare):
         raise UserError(f"{where}: expected a comparison such as 'a <= b', found {text!r}")
@@ -47,6 +51,8 @@ def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.
     for comparison in tree.ops:
         if type(comparison) not in _COMPARISON:
             raise UserError(f"{where}: expected < <= > >= == or !=, found {text!r}")
+    if not names(tree):
+        raise UserError(f"{where}: expected a column in it, found {text!r}")
     return tree
 
 
@@ -56,12 +62,13 @@ def _check_term(node: ast.expr, columns: Mapping[str, object], where: str) -> No
             if name not in columns:
                 hint = did_you_mean(name, columns)
                 raise UserError(f"{where}: there is no column '{name}'; {hint}")
-        case ast.Constant(value=int() | float()):
-            pass
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            if not abs(value) <= sys.float_info.max:
+                raise UserError(f"{where}: a number in it is too large")
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
             _check_term(left, columns, where)
             _check_term(right, columns, where)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             _check_term(operand, columns, where)
         case ast.Call(func=ast.Name(id="abs"), args=[argument], keywords=[]):
             _check_term(argument, columns, where)
@@ -71,18 +78,36 @@ def _check_term(node: ast.expr, columns: Mapping[str, object], where: str) -> No
 
 def names(node: ast.expr) -> tuple[str, ...]:
     """The columns that an expression speaks of, sorted."""
-    found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-    return tuple(sorted(found - {"abs"}))
+    parts = list(ast.walk(node))
+    functions = {id(part.func) for part in parts if isinstance(part, ast.Call)}
+    return tuple(
+        sorted(
+            {part.id for part in parts if isinstance(part, ast.Name) and id(part) not in functions}
+        )
+    )
 
 
 def holds(relation: ast.Compare, columns: Mapping[str, Values]) -> NDArray[np.bool_]:
-    """For each row, shape (n,), whether the relation holds; a missing value (NaN) passes."""
-    terms = [_value(term, columns) for term in (relation.left, *relation.comparators)]
+    """For each row, shape (n,), whether the relation holds.
+
+    A missing value (NaN) passes; one that cannot be computed from those given (0 / 0) does not.
+    """
     rows = len(next(iter(columns.values())))
+    terms = [relation.left, *relation.comparators]
+    values = [_value(term, columns) for term in terms]
+    missing = [_missing(term, columns, rows) for term in terms]
     result = np.ones(rows, dtype=bool)
-    for comparison, left, right in zip(relation.ops, terms, terms[1:], strict=False):
-        known = ~(np.isnan(left) | np.isnan(right))
-        result &= _COMPARISON[type(comparison)](left, right) | ~known
+    for number, comparison in enumerate(relation.ops):
+        left, right = values[number], values[number + 1]
+        kept = _COMPARISON[type(comparison)](left, right) & ~np.isnan(left) & ~np.isnan(right)
+        result &= kept | missing[number] | missing[number + 1]
+    return result
+
+
+def _missing(term: ast.expr, columns: Mapping[str, Values], rows: int) -> NDArray[np.bool_]:
+    result = np.zeros(rows, dtype=bool)
+    for name in names(term):
+        result |= np.isnan(columns[name])
     return result
 
 
@@ -93,10 +118,11 @@ def _value(node: ast.expr, columns: Mapping[str, Values]) -> Values:
         case ast.Constant(value=int() | float() as number):
             return np.asarray(float(number))
         case ast.BinOp(left=left, op=op, right=right):
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(all="ignore"):
                 return _ARITHMETIC[type(op)](_value(left, columns), _value(right, columns))
-        case ast.UnaryOp(operand=operand):
-            return -_value(operand, columns)
+        case ast.UnaryOp(op=op, operand=operand):
+            value = _value(operand, columns)
+            return -value if isinstance(op, ast.USub) else value
         case ast.Call(args=[argument]):
             return np.abs(_value(argument, columns))
     raise AssertionError(f"parse_relation let {ast.dump(node)} through")

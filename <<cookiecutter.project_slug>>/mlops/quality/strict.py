@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
+import reprlib
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
@@ -15,6 +17,9 @@ import yaml
 from mlops.quality.errors import UserError
 
 T = TypeVar("T")
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 80
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -54,6 +59,9 @@ def read_yaml(path: Path) -> dict[str, object]:
         raise UserError(f"{path}: cannot be read: {error}") from None
     try:
         values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        # such as a date that no calendar has: PyYAML's constructors let these through
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark is not None else ""
@@ -106,30 +114,49 @@ def _convert(hint: object, value: object, where: str) -> object:
     if origin is Literal:
         if value not in arguments:
             known = ", ".join(str(argument) for argument in arguments)
-            raise UserError(f"{where}: {value!r} is not one of {known}")
+            raise UserError(f"{where}: {_shown(value)} is not one of {known}")
         return value
     if origin in (Union, types.UnionType):
         return _convert_union(arguments, value, where)
     if origin is tuple:
         return _convert_tuple(arguments, value, where)
     if origin in (dict, Mapping) or origin is typing.get_origin(Mapping[str, int]):
-        if not isinstance(value, Mapping):
-            raise UserError(f"{where}: expected a mapping, found {value!r}")
-        return {str(k): _convert(arguments[1], v, f"{where}: {k}") for k, v in value.items()}
+        return _convert_mapping(arguments[1], value, where)
     if hint is object:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise UserError(f"{where}: the number is too large") from None
     if not isinstance(value, cast(type, hint)) or (isinstance(value, bool) and hint is not bool):
-        raise UserError(f"{where}: expected {_described(hint)}, found {value!r}")
+        expected = f"{where}: expected {_described(hint)}, found {_shown(value)}"
+        raise UserError(expected + _advice(hint, value))
     return value
+
+
+def _advice(hint: object, value: object) -> str:
+    """What to write where YAML reads something else than meant."""
+    if hint is str and isinstance(value, bool | int | float | datetime.date):
+        return "; put it in quotes"
+    if hint is float and isinstance(value, str):
+        try:
+            return f"; write {float(value)!r}, without quotes"
+        except ValueError:
+            pass
+    return ""
+
+
+def _shown(value: object) -> str:
+    """A value in a message: short, however large it is."""
+    return str(value) if isinstance(value, datetime.date) else _short.repr(value)
 
 
 def _convert_union(arguments: tuple[object, ...], value: object, where: str) -> object:
     if value is None and type(None) in arguments:
         return None
     choices = [argument for argument in arguments if argument is not type(None)]
-    for choice in choices[:-1]:
+    for choice in choices if len(choices) > 1 else ():
         # bool passes isinstance(int), and 1 passes for 1.0: exact types go first
         if typing.get_origin(choice) is None and type(value) is choice:
             return value
@@ -137,12 +164,25 @@ def _convert_union(arguments: tuple[object, ...], value: object, where: str) -> 
             return _convert(choice, value, where)
         except UserError:
             continue
+    if len(choices) > 1 and all(isinstance(choice, type) for choice in choices):
+        expected = " or ".join(_described(choice) for choice in choices)
+        found = f"{where}: expected {expected}, found {_shown(value)}"
+        raise UserError(found + (_advice(str, value) if str in choices else ""))
     return _convert(choices[-1], value, where)
+
+
+def _convert_mapping(hint: object, value: object, where: str) -> dict[str, object]:
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where}: expected a mapping, found {_shown(value)}")
+    for key in value:
+        if not isinstance(key, str):
+            raise UserError(f"{where}: the key {_shown(key)} is not text; put it in quotes")
+    return {key: _convert(hint, item, f"{where}: {key}") for key, item in value.items()}
 
 
 def _convert_tuple(arguments: tuple[object, ...], value: object, where: str) -> object:
     if not isinstance(value, list | tuple):
-        raise UserError(f"{where}: expected a list, found {value!r}")
+        raise UserError(f"{where}: expected a list, found {_shown(value)}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         hints = [arguments[0]] * len(value)
     elif len(arguments) != len(value):

@@ -54,9 +54,7 @@ def _numbers(values: pd.Series, given: Mask, column: Column) -> tuple[pd.Series,
     if column.type == "integer":
         good &= (array == np.floor(array)) & (np.abs(array) < LARGEST_INTEGER)
     bad = given & ~good
-    for row in np.flatnonzero(bad):
-        value = values.iloc[row]
-        bad[row] = not (isinstance(value, str) and value.strip().lower() == "nan")
+    bad[bad] = [str(value).strip().lower() != "nan" for value in values[bad]]
     numbers = numbers.where(good)
     whole = column.type == "integer" and not column.missing and good.all()
     return (numbers.astype("int64") if whole else numbers), bad

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlops.quality.errors import UserError
@@ -28,21 +30,57 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     assert list(read_table(csv(tmp_path, b"\xef\xbb\xbfa,b\n1,2\n")).columns) == ["a", "b"]
 
 
-def test_a_short_row_is_missing_its_last_values(tmp_path: Path) -> None:
-    assert read_table(csv(tmp_path, "a,b\n1\n"))["b"].isna().tolist() == [True]
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param("a,b\n", [], id="a header alone"),
+        pytest.param("a,b\r\n1,2\r\n", [["1", "2"]], id="CRLF"),
+        pytest.param("a,b\n1,2", [["1", "2"]], id="no last line end"),
+        pytest.param("a,b\n\n1,2\n\n", [["1", "2"]], id="blank lines"),
+        pytest.param('"a","b"\n"1\n,","2"\n', [["1\n,", "2"]], id="line end in quotes"),
+        pytest.param('a,b\n"say ""hi""",2\n', [['say "hi"', "2"]], id="quotes in quotes"),
+        pytest.param(b'\xef\xbb\xbf"a",b\n1,2\n', [["1", "2"]], id="BOM before a quote"),
+    ],
+)
+def test_a_good_csv_is_read(
+    content: str | bytes, expected: list[list[str]], tmp_path: Path
+) -> None:
+    table = read_table(csv(tmp_path, content))
+    assert list(table.columns) == ["a", "b"]
+    assert table.to_numpy().tolist() == expected
+
+
+def test_a_blank_line_is_the_missing_value_of_a_single_column(tmp_path: Path) -> None:
+    assert read_table(csv(tmp_path, "a\n1\n\n2\n"))["a"].isna().tolist() == [False, True, False]
+
+
+def test_a_column_with_the_name_of_a_renamed_one_is_no_repetition(tmp_path: Path) -> None:
+    assert list(read_table(csv(tmp_path, "a,a.1\n1,2\n")).columns) == ["a", "a.1"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "the file is empty"),
-        ("a,b\n1,2\n1,2,3\n", "not a table: .*line 3"),
-        ("a,b\n1,2,3\n4,5,6\n", "more fields than the header"),
-        ("a,a\n1,2\n", "column 'a' twice"),
-        (b"a\n\xff\n", "not UTF-8"),
-        ('a\n"1\n', "not a table"),
+        pytest.param("", "the file is empty", id="empty"),
+        pytest.param("\n", "the header names no column", id="blank"),
+        pytest.param("\na,b\n1,2\n", "the header names no column", id="blank first line"),
+        pytest.param("a,b\n1,2\n1,2,3\n", "line 3: expected 2 values .*found 3", id="longer"),
+        pytest.param("a,b\n1,2,\n3,4,\n", "line 2: expected 2 values .*found 3", id="all longer"),
+        pytest.param("a,b\n1,2\n1", "line 3: expected 2 values .*found 1", id="cut off"),
+        pytest.param("a,b,c\n1,2\n", "line 2: expected 3 values .*found 2", id="all shorter"),
+        pytest.param("a,b\n1,2\n \n", "line 3: expected 2 values .*found 1", id="space"),
+        pytest.param("a,a\n1,2\n", "column 'a' twice", id="twice"),
+        pytest.param('a,b,"a"\n1,2,3\n', "column 'a' twice", id="twice, once quoted"),
+        pytest.param(b"\xef\xbb\xbfa,a\n1,2\n", "column 'a' twice", id="twice after a BOM"),
+        pytest.param(",a\n0,1\n", "the header gives column 1 no name", id="an index"),
+        pytest.param("a, \n0,1\n", "the header gives column 2 no name", id="a blank name"),
+        pytest.param(b"a\n1\n\xff\n", "line 3 is not UTF-8", id="bytes"),
+        pytest.param("é\n1\n".encode("latin-1"), "line 1 is not UTF-8", id="Latin-1"),
+        pytest.param("a\n1\n".encode("utf-16"), "line 1 is not UTF-8", id="UTF-16"),
+        pytest.param('a\n"1\n', "not a table", id="open quote"),
+        pytest.param('a\n"1"2\n', "not a table", id="text after a quote"),
+        pytest.param("a\n" + "x" * 200_000, "not a table: field larger", id="endless field"),
     ],
-    ids=["empty", "longer row", "longer rows", "twice", "bytes", "open quote"],
 )
 def test_a_broken_csv_is_one_line(content: str | bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message) as caught:
@@ -58,10 +96,37 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert read_table(path).equals(pd.read_parquet(path))
 
 
-def test_an_index_of_its_own_does_not_stop_parquet(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        pytest.param(pd.DataFrame({"a": [1, 2]}, index=[5, 9]), ["a"], id="of numbers"),
+        pytest.param(
+            pd.DataFrame({"a": [1, 2], "b": [3, 4]}).set_index("b"), ["a", "b"], id="a column"
+        ),
+    ],
+)
+def test_an_index_in_parquet_is_a_column_where_it_has_a_name(
+    table: pd.DataFrame, columns: list[str], tmp_path: Path
+) -> None:
     path = tmp_path / "table.parquet"
-    pd.DataFrame({"a": [1, 2]}, index=[5, 9]).to_parquet(path)
-    assert read_table(path)["a"].tolist() == [1, 2]
+    table.to_parquet(path)
+    read = read_table(path)
+    assert list(read.columns) == columns
+    assert read.index.tolist() == [0, 1]
+
+
+def test_a_column_that_parquet_names_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]), path)
+    with pytest.raises(UserError, match="column 'a' twice"):
+        read_table(path)
+
+
+@pytest.mark.parametrize("name", ["folder.csv", "folder.parquet"])
+def test_a_folder_is_no_table(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="is a folder"):
+        read_table(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["gone.csv", "gone.parquet"])
@@ -75,9 +140,25 @@ def test_another_kind_of_file_is_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "table.xlsx")
 
 
-def test_broken_parquet_is_one_line(tmp_path: Path) -> None:
+def damaged() -> bytes:
+    """Parquet whose data, but not its footer, is overwritten."""
+    whole = pd.DataFrame({"a": range(10_000)}).to_parquet()
+    return whole[:100] + b"\xff" * 3000 + whole[3100:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"PAR1 but not really", id="only a beginning"),
+        pytest.param(pd.DataFrame({"a": [1]}).to_parquet()[:-9], id="cut off"),
+        pytest.param(damaged(), id="damaged"),
+        pytest.param(b"a,b\n1,2\n", id="CSV"),
+    ],
+)
+def test_broken_parquet_is_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
-    path.write_bytes(b"PAR1 but not really")
+    path.write_bytes(content)
     with pytest.raises(UserError, match="not a table") as caught:
         read_table(path)
     assert "\n" not in str(caught.value)

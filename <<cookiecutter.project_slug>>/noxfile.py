@@ -40,7 +40,7 @@ def prepare(session: nox.Session) -> None:
     marker = ENVIRONMENT / ".made-from"
     if marker.exists() and marker.read_text() == fingerprint():
         return
-    session.log(f"installing {LOCK.relative_to(ROOT)} into .venv (once)")
+    session.log(f"installing {LOCK.relative_to(ROOT)} into .venv, once: minutes by pip, less by uv")
     marker.unlink(missing_ok=True)
     inside = Path(sys.prefix).resolve() == ENVIRONMENT.resolve()
     uv = shutil.which("uv") or (shutil.which("uv", path=str(BINARIES)) if inside else None)

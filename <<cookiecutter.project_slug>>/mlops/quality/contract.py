@@ -72,6 +72,8 @@ def load_contract(path: Path) -> Contract:
     if not set(contract.columns) - {contract.target}:
         raise UserError(f"{path}: columns: at least one column besides the target is needed")
     for name, column in contract.columns.items():
+        if not name.strip():
+            raise UserError(f"{path}: columns: a column has no name")
         _check_column(column, f"{path}: columns: {name}")
     refuse_unknown([contract.target], contract.columns, f"{path}: target")
     refuse_unknown(contract.protected, contract.columns, f"{path}: protected")
@@ -81,8 +83,9 @@ def load_contract(path: Path) -> Contract:
     seen: set[str] = set()
     for relation in contract.relations:
         where = f"{path}: relations: {relation.name}"
-        if relation.name in seen:
-            raise UserError(f"{where}: the name is given twice")
+        if relation.name in seen or not relation.name.strip():
+            given = "given twice" if relation.name in seen else "empty"
+            raise UserError(f"{where}: the name is {given}")
         seen.add(relation.name)
         numeric = {n: c for n, c in contract.columns.items() if c.type in ("integer", "number")}
         parse_relation(relation.check, numeric, where)

@@ -41,7 +41,7 @@ def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.
     if len(text) > _LONGEST:
         raise UserError(f"{where}: {len(text)} characters are too many for a relation")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise UserError(f"{where}: not an expression: {text!r}") from None
     if not isinstance(tree, ast.Compare):

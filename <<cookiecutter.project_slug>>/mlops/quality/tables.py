@@ -74,9 +74,11 @@ def _check_shape(path: Path) -> int:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     _refuse_names(path, pq.read_schema(path).names)
-    # Without what pandas wrote about its index, whose columns are columns like all others.
-    table: pd.DataFrame = pq.read_table(path).replace_schema_metadata(None).to_pandas()
-    return table.drop(columns=[name for name in table if str(name).startswith("__index_level_")])
+    table: pd.DataFrame = pq.read_table(path).to_pandas()
+    # An index that pandas wrote is a column like all others where it has a name.
+    named = [name for name in table.index.names if name is not None]
+    table = table.reset_index(level=named) if named else table
+    return table.reset_index(drop=True).set_axis([str(name) for name in table.columns], axis=1)
 
 
 def _refuse_names(path: Path, names: Sequence[str]) -> None:

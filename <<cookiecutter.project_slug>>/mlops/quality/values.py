@@ -27,7 +27,7 @@ def typed(values: pd.Series, column: Column) -> tuple[pd.Series, Mask]:
     Wrong values are missing in the result. A column of integers that may be missing is made of
     floating-point numbers, and one of truth values of objects; the same for every table.
     """
-    if isinstance(values.dtype, pd.CategoricalDtype | pd.ArrowDtype):
+    if isinstance(values.dtype, pd.CategoricalDtype | pd.ArrowDtype | pd.SparseDtype):
         values = values.astype(object)
     given = values.notna().to_numpy(dtype=bool)
     if column.type in ("integer", "number"):
@@ -43,21 +43,26 @@ def typed(values: pd.Series, column: Column) -> tuple[pd.Series, Mask]:
 
 
 def _numbers(values: pd.Series, given: Mask, column: Column) -> tuple[pd.Series, Mask]:
+    readable = values
     if values.dtype == object:
-        values = values.map(_number_or_none)
+        readable = values.map(_number_or_none)
     elif not (_is_number(values) or isinstance(values.dtype, pd.StringDtype)):
         return pd.Series(np.nan, index=values.index), given
     # Parquet's nullable integers keep their missing values only as floating-point numbers.
-    numbers = pd.to_numeric(values, errors="coerce").astype(float)
+    numbers = pd.to_numeric(readable, errors="coerce").astype(float)
     array = numbers.to_numpy()
     good = np.isfinite(array)
     if column.type == "integer":
         good &= (array == np.floor(array)) & (np.abs(array) < LARGEST_INTEGER)
     bad = given & ~good
-    bad[bad] = [str(value).strip().lower() != "nan" for value in values[bad]]
+    bad[bad] = [not _is_nan_text(value) for value in values[bad]]
     numbers = numbers.where(good)
     whole = column.type == "integer" and not column.missing and good.all()
     return (numbers.astype("int64") if whole else numbers), bad
+
+
+def _is_nan_text(value: object) -> bool:
+    return isinstance(value, str) and value.strip().lower() == "nan"
 
 
 def _is_number(values: pd.Series) -> bool:

@@ -129,8 +129,12 @@ def test_a_file_that_is_not_there_is_made(folder: Path, tmp_path: Path) -> None:
     [
         ("raise SystemExit('no shelf')", "make.py failed: no shelf"),
         ("", "make.py failed: it wrote no file"),
+        ("import sys, os; os.mkdir(sys.argv[1])", "make.py failed: it wrote no file"),
+        ("input('name? ')", "make.py failed: EOFError"),
+        ("import sys; sys.stderr.buffer.write(b'\\xff'); sys.exit(1)", "make.py failed: "),
+        ("(", "make.py failed: SyntaxError"),
     ],
-    ids=["fails", "does nothing"],
+    ids=["fails", "does nothing", "makes a folder", "asks", "bytes", "broken"],
 )
 def test_a_program_that_makes_nothing_is_one_line(
     program: str, message: str, folder: Path, tmp_path: Path
@@ -140,7 +144,69 @@ def test_a_program_that_makes_nothing_is_one_line(
     asset = load_definition(define(folder, more="  made_by: make.py\n"))
     with pytest.raises(UserError, match=message):
         fetch(asset, tmp_path / "cache")
-    assert not (folder / "toys.csv").exists()
+    assert sorted(path.name for path in folder.iterdir()) == ["make.py", "toys.yml"]
+
+
+def test_a_program_that_is_not_there_is_one_line(folder: Path, tmp_path: Path) -> None:
+    (folder / "toys.csv").unlink()
+    asset = load_definition(define(folder, more="  made_by: gone.py\n"))
+    with pytest.raises(UserError, match="gone.py failed: "):
+        fetch(asset, tmp_path / "cache")
+
+
+def test_a_file_is_made_in_a_folder_that_is_not_there_yet(folder: Path, tmp_path: Path) -> None:
+    (folder / "make.py").write_text(
+        f"import pathlib, sys\npathlib.Path(sys.argv[1]).write_bytes({CONTENT!r})\n"
+    )
+    asset = load_definition(define(folder, path="raw/toys.csv", more="  made_by: make.py\n"))
+    assert fetch(asset, tmp_path / "cache") == folder / "raw" / "toys.csv"
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "fetched"])
+def test_a_place_that_cannot_be_written_is_one_line(
+    made: bool, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "file").write_text("in the way")
+    (folder / "make.py").write_text("")
+    path = "file/toys.csv" if made else f"file://{folder}/toys.csv"
+    asset = load_definition(define(folder, path=path, more="  made_by: make.py\n"))
+    with pytest.raises(UserError, match="cannot be written"):
+        fetch(asset, folder / "file")
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("https://host/a/toys.csv?sig=secret/x", "toys.csv"),
+        ("memory://shelf/toys.parquet", "toys.parquet"),
+        ("zip://in/toys.csv::https://host/a.zip", "toys.csv"),
+        ("simplecache::https://host/toys.csv", "toys.csv"),
+    ],
+)
+def test_a_file_keeps_the_name_that_its_url_gives(path: str, name: str, folder: Path) -> None:
+    assert load_definition(define(folder, path=path)).file_name == name
+
+
+def test_what_grants_access_is_in_no_message(folder: Path, tmp_path: Path) -> None:
+    asset = load_definition(define(folder, path="memory://shelf/gone.csv?sig=secret"))
+    with pytest.raises(UserError, match="gone.csv: cannot be fetched") as caught:
+        fetch(asset, tmp_path / "cache")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_machine_without_git_has_no_earlier_versions(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert fetch(load_definition(define(folder)), tmp_path / "cache").is_file()
+
+
+def test_a_definition_that_was_broken_once_is_passed_over(folder: Path, tmp_path: Path) -> None:
+    author = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+    (folder / "toys.yml").write_bytes(b"name: \xff 2026-13-45: [\n")
+    for words in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "one"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    assert fetch(load_definition(define(folder)), tmp_path / "cache").is_file()
 
 
 def test_a_missing_file_is_named(folder: Path, tmp_path: Path) -> None:
@@ -164,8 +230,30 @@ def test_a_missing_file_is_named(folder: Path, tmp_path: Path) -> None:
             "type: expected uri_file, found uri_folder",
         ),
         ('name: a\nversion: "1"\npth: x\ntags: {}\n', "unknown key 'pth'; did you mean 'path'"),
+        ('name: ../a\nversion: "1"\npath: x\ntags: {}\n', "name: expected letters, digits"),
+        ('name: a\nversion: ".."\npath: x\ntags: {}\n', "version: expected letters, digits"),
+        ('name: ""\nversion: "1"\npath: x\ntags: {}\n', "name: expected letters, digits"),
+        (
+            f'name: a\nversion: "1"\npath: x\ntags: {{sha256: "{"A" * 64}", source: s}}\n',
+            "expected 64 hexadecimal digits, in lower case",
+        ),
+        ('name: a\nversion: "1"\npath: x\ntags: {sha265: x}\n', "did you mean 'sha256'"),
+        ("", "expected a mapping"),
     ],
-    ids=["version", "unquoted", "no digest", "short digest", "folder", "unknown key"],
+    ids=[
+        "version",
+        "unquoted",
+        "no digest",
+        "short digest",
+        "folder",
+        "unknown key",
+        "a path for a name",
+        "a path for a version",
+        "no name",
+        "capitals",
+        "unknown tag",
+        "empty",
+    ],
 )
 def test_a_wrong_definition_is_refused(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "a.yml"
@@ -180,3 +268,8 @@ def test_an_asset_is_found_by_name_and_version(folder: Path) -> None:
     assert find_asset(folder, "others", "4").name == "others"
     with pytest.raises(UserError, match="no data asset toys:2; there are: others:4, toys:1"):
         find_asset(folder, "toys", "2")
+    (folder / "copy.yml").write_text((folder / "toys.yml").read_text())
+    with pytest.raises(UserError, match=r"toys:1 is defined more than once: copy.yml, toys.yml"):
+        find_asset(folder, "toys", "1")
+    with pytest.raises(UserError, match="there are: none"):
+        find_asset(folder / "gone", "toys", "1")

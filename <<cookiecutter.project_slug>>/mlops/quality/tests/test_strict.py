@@ -71,6 +71,14 @@ def test_a_whole_mapping_becomes_frozen_values() -> None:
         ({"kind": "a", "inner": 1}, "file.yml: inner: expected a mapping, found 1"),
         ({"kind": "a", "table": {"t": {"nam": 1}}}, "table: t: unknown key 'nam'"),
         ({"kind": "a", "table": []}, r"file.yml: table: expected a mapping, found \[\]"),
+        ({"kind": "a", "share": 10**400}, "file.yml: share: the number is too large"),
+        ({"kind": "a", "share": "1e3"}, "found '1e3'; write 1000.0, without quotes"),
+        ({"kind": "a", "names": [2026]}, "expected text, found 2026; put it in quotes"),
+        ({"kind": "a", "mixed": [1.5]}, "expected text or a whole number or true or false"),
+        ({"kind": "a", "mixed": [None]}, "or true or false, found None"),
+        ({"kind": ["a"]}, r"kind: \['a'\] is not one of a, b"),
+        ({"kind": "a", "table": {True: {}}}, "table: the key True is not text; put it in quotes"),
+        ({"kind": "a", 1: 2}, "unknown key '1'"),
         ([], r"file.yml: expected a mapping, found \[\]"),
         (None, "file.yml: expected a mapping, found None"),
     ],
@@ -93,8 +101,19 @@ def test_a_mistake_names_its_place(values: object, message: str) -> None:
         (b"[1]: 2\n", "not valid YAML"),
         (b"a: !!python/object:os.system {}\n", "not valid YAML"),
         (b"a: \xff\n", "cannot be read"),
+        (b"# nothing\n", "expected a mapping of names to values"),
+        (b"yes: 1\n", "expected a mapping of names to values"),
+        (b"a: 1\n---\nb: 1\n", "line 2 not valid YAML"),
+        (b"a:\n\tb: 1\n", "line 2 not valid YAML"),
+        (b"a: 2026-13-45\n", "not valid YAML: month must be in 1..12"),
+        (b"a: !!int x\n", "not valid YAML"),
+        (b"a: !!timestamp x\n", "not valid YAML"),
+        (b"a: &x [*x]\n", "not valid YAML"),
+        (b"a: \0\n", "not valid YAML"),
+        (b"a: " + b"9" * 5000, "not valid YAML"),
+        (b"a: " + b"[" * 5000, "not valid YAML"),
     ],
-    ids=["twice", "twice-below", "open", "list", "empty", "number", "list-key", "code", "bytes"],
+    ids=lambda value: repr(value[:16]) if isinstance(value, bytes) else "",
 )
 def test_a_broken_file_is_one_line(content: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "file.yml"
@@ -115,3 +134,15 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "file.yml"
     path.write_text("a: 1\nb: {c: [x, true]}\n")
     assert read_yaml(path) == {"a": 1, "b": {"c": ["x", True]}}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "file.yml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\n")
+    assert read_yaml(path) == {"a": 1}
+
+
+def test_a_large_value_is_cut_in_the_message() -> None:
+    with pytest.raises(UserError) as caught:
+        parse(Outer, {"kind": "a", "inner": ["x" * 1000] * 1000}, "file.yml")
+    assert len(str(caught.value)) < 1000

@@ -101,7 +101,10 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     [
         pytest.param(pd.DataFrame({"a": [1, 2]}, index=[5, 9]), ["a"], id="of numbers"),
         pytest.param(
-            pd.DataFrame({"a": [1, 2], "b": [3, 4]}).set_index("b"), ["a", "b"], id="a column"
+            pd.DataFrame({"a": [1, 2], "b": [3, 4]}).set_index("b"), ["b", "a"], id="a range"
+        ),
+        pytest.param(
+            pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}).set_index("b"), ["b", "a"], id="texts"
         ),
     ],
 )

@@ -2,7 +2,7 @@
 
 All sessions share one environment, `.venv`, which is made from the pinned list in `requirements/`
 the first time and again only when that list changes. Arguments for a session follow `--`:
-`nox -s train -- --help`.
+`nox -s data -- --help`.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def parse(kind: type[T], values: object, where: str) -> T:
     missing key and on a value of the wrong type.
     """
     if not isinstance(values, Mapping):
-        raise UserError(f"{where}: expected a mapping, found {values!r}")
+        raise UserError(f"{where}: expected a mapping, found {_shown(values)}")
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     refuse_unknown(values, fields, where)
     hints = typing.get_type_hints(kind)

@@ -150,7 +150,7 @@ def test_a_program_that_makes_nothing_is_one_line(
 def test_a_program_that_is_not_there_is_one_line(folder: Path, tmp_path: Path) -> None:
     (folder / "toys.csv").unlink()
     asset = load_definition(define(folder, more="  made_by: gone.py\n"))
-    with pytest.raises(UserError, match="gone.py failed: "):
+    with pytest.raises(UserError, match=r"gone\.py failed: "):
         fetch(asset, tmp_path / "cache")
 
 
@@ -189,7 +189,7 @@ def test_a_file_keeps_the_name_that_its_url_gives(path: str, name: str, folder: 
 
 def test_what_grants_access_is_in_no_message(folder: Path, tmp_path: Path) -> None:
     asset = load_definition(define(folder, path="memory://shelf/gone.csv?sig=secret"))
-    with pytest.raises(UserError, match="gone.csv: cannot be fetched") as caught:
+    with pytest.raises(UserError, match=r"gone\.csv: cannot be fetched") as caught:
         fetch(asset, tmp_path / "cache")
     assert "secret" not in str(caught.value)
 

@@ -1,4 +1,4 @@
-"""`nox -s data` and `nox -s level` in a project of the tests' own."""
+"""`nox -s data` in a project of the tests' own, and how every command ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.quality import conformance, data_check
-from mlops.quality.conformance import Demand, Finding, look, show, workflow_triggers
+from mlops.quality import data_check
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.project import load_project
 from mlops.quality.verbs import dispatch
@@ -38,7 +37,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "name: Toys\nslug: toys\nowner: ada\ndata: toys.yml\ncontract: contract.yml\n"
     )
     monkeypatch.setattr(data_check, "ROOT", tmp_path)
-    monkeypatch.setattr(conformance, "ROOT", tmp_path)
     return tmp_path
 
 
@@ -71,6 +69,83 @@ def test_bad_rows_are_written_with_their_reasons(root: Path) -> None:
     assert written["b"].tolist() == ["x", "x"]
 
 
+def test_bad_rows_of_bad_rows_are_written_too(root: Path) -> None:
+    first, second = root / "first.csv", root / "second.csv"
+    data_check.main(["--table", str(bad(root, 2)), "--bad-rows", str(first)])
+    assert data_check.main(["--table", str(first), "--bad-rows", str(second)]) == 1
+    assert pd.read_csv(second)["_row"].tolist() == [1, 2]
+
+
+def test_the_table_that_is_checked_is_never_written_over(root: Path) -> None:
+    table = bad(root, 2)
+    before = table.read_bytes()
+    with pytest.raises(UserError, match="is the table that is checked"):
+        data_check.main(["--table", str(table), "--bad-rows", f"{root}/./{table.name}"])
+    assert table.read_bytes() == before
+
+
+def test_good_data_writes_no_bad_rows(root: Path) -> None:
+    assert data_check.main(["--bad-rows", str(root / "rows.csv")]) == 0
+    assert not (root / "rows.csv").exists()
+
+
+@pytest.mark.parametrize("text", ["[/]", "[bold]", "[/nothing]", "a\\[b]"])
+def test_brackets_in_the_data_are_shown_as_they_are(
+    text: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = root / "[x].csv"
+    pd.DataFrame({"a": [text] * 3, "b": [1] * 3, text: [1] * 3}).to_csv(path, index=False)
+    assert data_check.main(["--table", str(path), "--most", "2"]) == 1
+    said = capsys.readouterr().out
+    assert repr(text) in said
+    assert "[x].csv: 4 violations in 3 rows" in said
+
+
+@pytest.mark.parametrize("most", ["-1", "some", "1.5"])
+def test_a_number_of_lines_that_is_none_is_refused(
+    most: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        data_check.main(["--most", most])
+    assert ended.value.code == 2
+    assert "expected a whole number from 0" in capsys.readouterr().err
+
+
+def test_no_line_but_the_counts_can_be_asked_for(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data_check.main(["--table", str(bad(root, 3)), "--most", "0"]) == 1
+    assert "6 violations in 3 rows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("gone.csv", None, "no such file", id="missing"),
+        pytest.param("x.xlsx", b"", "expected a .csv or .parquet file", id="another kind"),
+        pytest.param("x.csv", b"", "the file is empty", id="empty"),
+        pytest.param("x.csv", b"a,b\n1,2\n1\n", "line 3: expected 2 values", id="cut off"),
+        pytest.param("x.csv", b"a,b,a\n1,2,3\n", "names column 'a' twice", id="twice"),
+        pytest.param("x.csv", b"a,b\n\xff,2\n", "line 2 is not UTF-8", id="bytes"),
+        pytest.param("x.parquet", b"PAR1", "not a table", id="broken Parquet"),
+    ],
+)
+def test_a_file_that_is_no_table_is_one_line(
+    name: str, content: bytes | None, message: str, root: Path
+) -> None:
+    if content is not None:
+        (root / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        data_check.main(["--table", str(root / name)])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_alone_is_refused(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "x.csv").write_text("a,b\n")
+    assert data_check.main(["--table", str(root / "x.csv")]) == 1
+    assert "at least one row" in capsys.readouterr().out
+
+
 def test_bad_rows_that_cannot_be_written_are_one_line(root: Path) -> None:
     (root / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
@@ -86,6 +161,8 @@ def test_bad_rows_that_cannot_be_written_are_one_line(root: Path) -> None:
         ("contract: contract.yml", "contract: x.yml", "contract: there is no file x.yml"),
         ("owner: ada", "ownr: ada", "unknown key 'ownr'; did you mean 'owner'"),
         ("slug: toys\n", "", "'slug' is missing"),
+        ("slug: toys", "slug: 2026", "slug: expected text, found 2026; put it in quotes"),
+        ("data: toys.yml", "data: .", "data: there is no file"),
     ],
 )
 def test_wrong_settings_name_their_place(root: Path, old: str, new: str, message: str) -> None:
@@ -95,60 +172,10 @@ def test_wrong_settings_name_their_place(root: Path, old: str, new: str, message
         load_project(root)
 
 
-def test_a_demand_is_met_or_missing_with_its_evidence(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    met = Demand(1, "Something", lambda _: Finding(True, "here"))
-    missing = Demand(2, "Another", lambda _: Finding(False, "nox -s it"))
-    assert show((met,), []) == 0
-    assert "1 of 1 demands are met" in capsys.readouterr().out
-    assert show((met, missing), []) == 1
-    said = capsys.readouterr().out
-    assert "nox -s it" in said
-    assert "1 of 2 demands are met" in said
-
-
-def test_a_mistake_in_a_file_is_a_finding(root: Path) -> None:
-    def fail(_: Path) -> Finding:
-        raise UserError("file.yml: wrong")
-
-    assert look(Demand(1, "Something", fail), root) == Finding(False, "file.yml: wrong")
-
-
-@pytest.mark.parametrize("number", range(len(conformance.DEMANDS)))
-def test_no_demand_of_level_one_is_met_by_an_empty_folder(number: int, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text("")
-    assert not look(conformance.DEMANDS[number], tmp_path).met
-
-
-def test_the_data_demands_are_met_by_good_data_and_not_by_bad(root: Path) -> None:
-    demands = {demand.text: demand for demand in conformance.DEMANDS}
-    contract = demands["The data contract is declared once, and the data keeps it"]
-    asset = demands["Data is a named, versioned asset with a digest"]
-    assert look(contract, root).met
-    assert look(asset, root).met
-    (root / "toys.csv").write_text("a,b\n1,2\n")
-    assert not look(asset, root).met
-
-
-def test_a_lock_without_a_hash_is_not_pinned(root: Path) -> None:
-    (demand,) = [demand for demand in conformance.DEMANDS if "pinned" in demand.text]
-    (root / "requirements").mkdir()
-    lock = root / "requirements" / "quality.lock"
-    lock.write_text("a==1 \\\n    --hash=sha256:00\nb==2 \\\n    --hash=sha256:11\n")
-    assert look(demand, root).met
-    lock.write_text("a==1 \\\n    --hash=sha256:00\nb==2\n")
-    assert look(demand, root).evidence == "no hash for quality.lock: b==2"
-
-
-def test_the_triggers_of_a_workflow_are_read_in_each_spelling(tmp_path: Path) -> None:
-    folder = tmp_path / ".github" / "workflows"
-    folder.mkdir(parents=True)
-    for text in ("on: [push]\n", "on:\n  push:\n", '"on": push\n'):
-        (folder / "ci.yml").write_text(text)
-        assert workflow_triggers(tmp_path, "ci.yml") == {"push"}
-    with pytest.raises(UserError, match="no such workflow"):
-        workflow_triggers(tmp_path, "gone.yml")
+def test_empty_settings_are_one_line(root: Path) -> None:
+    (root / "project.yml").write_text("")
+    with pytest.raises(UserError, match=r"project\.yml: expected a mapping"):
+        load_project(root)
 
 
 def test_verbs_are_found_helped_with_and_corrected(capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,9 +194,11 @@ def test_verbs_are_found_helped_with_and_corrected(capsys: pytest.CaptureFixture
     [
         (None, 7, ""),
         (UserError("file: wrong"), 2, "error: file: wrong\n"),
+        (PermissionError(13, "Permission denied", "x.csv"), 2, "error: x.csv: Permission denied\n"),
+        (OSError(28, "No space left on device"), 2, "error: No space left on device\n"),
         (KeyboardInterrupt(), 130, "stopped: the next call goes on from here\n"),
     ],
-    ids=["none", "mistake", "ctrl-c"],
+    ids=["none", "mistake", "not permitted", "disk full", "ctrl-c"],
 )
 def test_a_command_ends_with_its_code_and_one_line(
     error: BaseException | None, code: int, said: str, capsys: pytest.CaptureFixture[str]

@@ -188,7 +188,7 @@ if TRAINING:
 
     @nox.session(default=False)
     def release(session: nox.Session) -> None:
-        """Make the newest candidate, or `-- --version N`, the champion."""
+        """Make the candidate, or `-- --version N`, the champion."""
         verb(session, "mlops.training", "release")
 
     @nox.session(default=False)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mlops.quality.project import ROOT, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance
-from mlops.training.record import CHAMPION, aliased
+from mlops.training.record import CANDIDATE, CHAMPION, aliased
 from mlops.training.registry import pick, registry
 
 
@@ -17,11 +17,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="nox -s release --", description="Make a registered version the champion."
     )
-    parser.add_argument("--version", help="its number (default: the newest)")
+    parser.add_argument("--version", help="its number (default: the candidate)")
     options = parser.parse_args(arguments)
     project = load_project(ROOT)
     with registry(project) as found:
-        version = pick(found, options.version)
+        candidate = None if options.version else aliased(found.client, found.model, CANDIDATE)
+        version = candidate or pick(found, options.version)
         before = aliased(found.client, found.model, CHAMPION)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for key, value in (("by", provenance.author(project.root)), ("at", now)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,32 +9,6 @@ import pytest
 from mlops.quality import conformance
 from mlops.quality.conformance import Demand, Finding, look, show, workflow_triggers
 from mlops.quality.errors import UserError
-
-CONTRACT = """\
-name: toys
-description: Toys
-task: regression
-target: b
-columns:
-  a: {type: number, description: A, range: [0, 9]}
-  b: {type: integer, description: B}
-"""
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    table = "a,b\n1,2\n3,4\n"
-    (tmp_path / "toys.csv").write_text(table)
-    (tmp_path / "contract.yml").write_text(CONTRACT)
-    digest = hashlib.sha256(table.encode()).hexdigest()
-    (tmp_path / "toys.yml").write_text(
-        f'name: toys\nversion: "1"\npath: toys.csv\ntags: {{sha256: "{digest}", source: s}}\n'
-    )
-    (tmp_path / "project.yml").write_text(
-        "name: Toys\nslug: toys\nowner: ada\ndata: toys.yml\ncontract: contract.yml\n"
-    )
-    monkeypatch.setattr(conformance, "ROOT", tmp_path)
-    return tmp_path
 
 
 def test_a_demand_is_met_or_missing_with_its_evidence(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
@@ -12,32 +11,6 @@ from mlops.quality import data_check
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.project import load_project
 from mlops.quality.verbs import dispatch
-
-CONTRACT = """\
-name: toys
-description: Toys
-task: regression
-target: b
-columns:
-  a: {type: number, description: A, range: [0, 9]}
-  b: {type: integer, description: B}
-"""
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    table = "a,b\n1,2\n3,4\n"
-    (tmp_path / "toys.csv").write_text(table)
-    (tmp_path / "contract.yml").write_text(CONTRACT)
-    digest = hashlib.sha256(table.encode()).hexdigest()
-    (tmp_path / "toys.yml").write_text(
-        f'name: toys\nversion: "1"\npath: toys.csv\ntags: {{sha256: "{digest}", source: s}}\n'
-    )
-    (tmp_path / "project.yml").write_text(
-        "name: Toys\nslug: toys\nowner: ada\ndata: toys.yml\ncontract: contract.yml\n"
-    )
-    monkeypatch.setattr(data_check, "ROOT", tmp_path)
-    return tmp_path
 
 
 def test_good_data_is_said_to_be_good(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

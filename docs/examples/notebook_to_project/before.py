@@ -14,7 +14,8 @@ df = df[df["species"] != 0]
 # %%
 y = (df["species"] == 2).astype(int)
 X = df[["sepal_length", "sepal_width", "petal_length", "petal_width"]]
-X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=4, stratify=y)
+parts = train_test_split(X, y, test_size=0.3, random_state=4, stratify=y)
+X_train, X_test, y_train, y_test = parts
 
 # %%
 scaler = StandardScaler().fit(X_train)

@@ -1,4 +1,4 @@
-"""Cells 2 and 3: which rows, which answer, which split."""
+"""Cell 3: which answer, and which rows are kept apart."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The notebook as five functions."""

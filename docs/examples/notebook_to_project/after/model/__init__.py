@@ -1,0 +1,1 @@
+"""Yours: the notebook as five functions and a data contract."""

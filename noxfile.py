@@ -105,10 +105,10 @@ def lock(session: nox.Session) -> None:
     silent = ["--no-emit-index-url", "--no-emit-find-links", "--no-header", "--no-annotate"]
     folder = f"{PROJECT}/requirements"
     above: list[str] = []
-    for level in ("training", "quality"):
+    for level in ("deployment", "training", "quality"):
         files = ["--output-file", f"{folder}/{level}.lock", f"{folder}/{level}.in"]
         run(session, "uv", "pip", "compile", *options, *silent, *above, *session.posargs, *files)
-        above = ["--constraints", f"{folder}/training.lock"]
+        above = ["--constraints", f"{folder}/deployment.lock"]
     files = ["--output-file", "requirements.lock", "requirements.in"]
     run(session, "uv", "pip", "compile", *options, *silent, *above, *session.posargs, *files)
 

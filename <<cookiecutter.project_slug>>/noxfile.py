@@ -19,10 +19,11 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".venv"
 BINARIES = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 # One lock file a level; the highest holds all that the lower ones hold.
-LEVELS = ("quality", "training")
+LEVELS = ("quality", "training", "deployment")
 LOCKS = [ROOT / "requirements" / f"{level}.lock" for level in LEVELS]
 LOCK = [lock for lock in LOCKS if lock.exists()][-1]
-TRAINING = (ROOT / "mlops" / "training").is_dir()
+FLOORS = [level for level in LEVELS if (ROOT / "mlops" / level).is_dir()]
+TRAINING, DEPLOYMENT = "training" in FLOORS, "deployment" in FLOORS
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests", "data"]
@@ -158,7 +159,7 @@ def lock(session: nox.Session) -> None:
 @nox.session(default=False)
 def level(session: nox.Session) -> None:
     """Show which demands of its maturity level the project meets, from evidence."""
-    verb(session, "mlops.training" if TRAINING else "mlops.quality", "level")
+    verb(session, f"mlops.{FLOORS[-1]}", "level")
 
 
 @nox.session(default=False)
@@ -189,7 +190,7 @@ if TRAINING:
     @nox.session(default=False)
     def release(session: nox.Session) -> None:
         """Make the candidate, or `-- --version N`, the champion."""
-        verb(session, "mlops.training", "release")
+        verb(session, f"mlops.{FLOORS[-1]}", "release")
 
     @nox.session(default=False)
     def up(session: nox.Session) -> None:
@@ -200,3 +201,13 @@ if TRAINING:
     def down(session: nox.Session) -> None:
         """Stop the project's own MLflow server; what it stored stays."""
         verb(session, "mlops.training", "down")
+
+
+# Level 3: automated deployment -------------------------------------------------------------------
+
+if DEPLOYMENT:
+
+    @nox.session(default=False)
+    def qualify(session: nox.Session) -> None:
+        """Package the candidate, verify it, and let the gate decide whether it may be promoted."""
+        verb(session, "mlops.deployment", "qualify")

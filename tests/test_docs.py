@@ -138,7 +138,7 @@ def before(name: str, life: Life) -> None:
     elif name == "train":
         (life.root / "new.csv").unlink()
     elif name == "changed":
-        new, old = re.findall(r'`("C": \[.*?\])`', page)
+        new, old = re.findall(r'`("line__C": \[.*?\])`', page)
         life.replace("model/estimator.py", old, new)
         life.commit("Try other strengths of regularisation")
     elif name == "level":

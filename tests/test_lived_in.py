@@ -87,7 +87,7 @@ def test_a_second_training_runs_nothing_that_did_not_change(trained: Life) -> No
             '"""What is foretold',
             {"prepare", "train", "evaluate", "explain"},
         ),
-        ("model/estimator.py", '"C": [0.01,', '"C": [0.02,', {"train"}),
+        ("model/estimator.py", '"line__C": [0.01,', '"line__C": [0.02,', {"train"}),
         ("model/features.py", '"""From the', '"""Out of the', {"train"}),
         ("model/metrics.py", '"""How good', '"""How bad', {"train", "evaluate", "explain"}),
         ("mlops/training/plots.py", "#1f2933", "#1f2934", {"evaluate", "explain"}),
@@ -159,7 +159,7 @@ def test_a_model_comes_out_again_and_its_lineage_is_known(life: Life) -> None:
 
 
 def test_a_model_from_uncommitted_changes_is_not_said_to_be_reproducible(trained: Life) -> None:
-    trained.replace("model/estimator.py", '"C": [0.01, 0.1, 1.0, 10.0]', '"C": [0.5]')
+    trained.replace("model/estimator.py", '"line__C": [0.01, 0.1, 1.0, 10.0]', '"line__C": [0.5]')
     trained.ok("-s", "train")
     done = trained.nox("-s", "reproduce")
     assert done.code != 0

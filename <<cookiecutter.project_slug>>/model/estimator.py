@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 # An estimator and, for each of its parameters to search, the values to try.
 Candidate = tuple[BaseEstimator, Mapping[str, Sequence[object]]]
@@ -16,8 +18,8 @@ def candidates(seed: int) -> Mapping[str, Candidate]:
     """The competitors by name. The same seed gives the same models."""
     return {
         "logistic_regression": (
-            LogisticRegression(max_iter=1000),
-            {"C": [0.01, 0.1, 1.0, 10.0]},
+            Pipeline([("scale", StandardScaler()), ("line", LogisticRegression(max_iter=1000))]),
+            {"line__C": [0.01, 0.1, 1.0, 10.0]},
         ),
         "random_forest": (
             RandomForestClassifier(n_estimators=100, random_state=seed),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 CATEGORICAL = ["sex"]
 NUMERIC = [
@@ -22,10 +21,19 @@ NUMERIC = [
 
 
 def features() -> ColumnTransformer:
-    """The preprocessing, not fitted yet: it is fitted with each estimator, on training rows only."""
+    """The preprocessing, not fitted yet: it is fitted with each estimator, on training rows only.
+
+    What only one algorithm needs, such as scaling, stands with it in `model/estimator.py`: a tree
+    behind a scaler cannot be compiled exactly, for its thresholds would be compared with numbers
+    that were rounded in another place.
+    """
     return ColumnTransformer(
         [
-            ("numeric", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), NUMERIC),
-            ("categorical", OneHotEncoder(handle_unknown="ignore"), CATEGORICAL),
+            ("numeric", SimpleImputer(strategy="median"), NUMERIC),
+            (
+                "categorical",
+                OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+                CATEGORICAL,
+            ),
         ]
     )

@@ -38,12 +38,7 @@ def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.
 
     Raises UserError for anything but + - * / abs() and comparisons of columns and numbers.
     """
-    if len(text) > _LONGEST:
-        raise UserError(f"{where}: {len(text)} characters are too many for a relation")
-    try:
-        tree = ast.parse(" ".join(text.split()), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise UserError(f"{where}: not an expression: {text!r}") from None
+    tree = _parsed(text, where)
     if not isinstance(tree, ast.Compare):
         raise UserError(f"{where}: expected a comparison such as 'a <= b', found {text!r}")
     for part in (tree.left, *tree.comparators):
@@ -54,6 +49,15 @@ def parse_relation(text: str, columns: Mapping[str, object], where: str) -> ast.
     if not names(tree):
         raise UserError(f"{where}: expected a column in it, found {text!r}")
     return tree
+
+
+def _parsed(text: str, where: str) -> ast.expr:
+    if len(text) > _LONGEST:
+        raise UserError(f"{where}: {len(text)} characters are too many for a relation")
+    try:
+        return ast.parse(" ".join(text.split()), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise UserError(f"{where}: not an expression: {text!r}") from None
 
 
 def _check_term(node: ast.expr, columns: Mapping[str, object], where: str) -> None:
@@ -94,7 +98,7 @@ def holds(relation: ast.Compare, columns: Mapping[str, Values]) -> NDArray[np.bo
     """
     rows = len(next(iter(columns.values())))
     terms = [relation.left, *relation.comparators]
-    values = [_value(term, columns) for term in terms]
+    values = [evaluate(term, columns) for term in terms]
     missing = [_missing(term, columns, rows) for term in terms]
     result = np.ones(rows, dtype=bool)
     for number, comparison in enumerate(relation.ops):
@@ -111,7 +115,18 @@ def _missing(term: ast.expr, columns: Mapping[str, Values], rows: int) -> NDArra
     return result
 
 
-def _value(node: ast.expr, columns: Mapping[str, Values]) -> Values:
+def parse_term(text: str, columns: Mapping[str, object], where: str) -> ast.expr:
+    """The expression that `text` states over `columns`: + - * / abs(), columns and numbers.
+
+    Raises UserError for anything else.
+    """
+    tree = _parsed(text, where)
+    _check_term(tree, columns, where)
+    return tree
+
+
+def evaluate(node: ast.expr, columns: Mapping[str, Values]) -> Values:
+    """The value of an expression for each row, shape (n,), or one for all rows."""
     match node:
         case ast.Name(id=name):
             return columns[name]
@@ -119,10 +134,10 @@ def _value(node: ast.expr, columns: Mapping[str, Values]) -> Values:
             return np.asarray(float(number))
         case ast.BinOp(left=left, op=op, right=right):
             with np.errstate(all="ignore"):
-                return _ARITHMETIC[type(op)](_value(left, columns), _value(right, columns))
+                return _ARITHMETIC[type(op)](evaluate(left, columns), evaluate(right, columns))
         case ast.UnaryOp(op=op, operand=operand):
-            value = _value(operand, columns)
+            value = evaluate(operand, columns)
             return -value if isinstance(op, ast.USub) else value
         case ast.Call(args=[argument]):
-            return np.abs(_value(argument, columns))
+            return np.abs(evaluate(argument, columns))
     raise AssertionError(f"parse_relation let {ast.dump(node)} through")

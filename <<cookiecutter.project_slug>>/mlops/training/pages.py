@@ -70,13 +70,8 @@ How much worse {{ board.metric }} gets when one column is shuffled (permutation 
 - {{ line }}
 {% endfor %}"""
 
-PAGE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ contract.name }}: training report</title>
-<style>
+# Of every page that the machinery writes: light or dark as the reader likes, no file beside it.
+STYLE = """\
 :root { color-scheme: light dark; --ink: #1f2933; --quiet: #616e7c; --line: #e4e7eb; --paper: #fff; --soft: #f5f7fa; --accent: #2563eb }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e4e7eb; --quiet: #9aa5b1; --line: #323f4b; --paper: #161b22; --soft: #1f2630; --accent: #7aa7ff }
@@ -92,7 +87,16 @@ p { max-width: 46rem } .quiet { color: var(--quiet) } code { font-size: .85em; o
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
 th, td { padding: .4rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top } th { color: var(--quiet); font-weight: 600; white-space: nowrap }
 td.n, th.n { text-align: right } tr.best td { background: var(--soft); font-weight: 600 }
-</style>
+"""
+
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ contract.name }}: training report</title>
+<style>
+{{ style | safe }}</style>
 <h1>{{ contract.name }}: {{ facts.algorithm | replace("_", " ") }}</h1>
 <p>{{ contract.description }}</p>
 <ul class="figures">
@@ -148,7 +152,7 @@ def report(story: Story, plots: Sequence[Path]) -> str:
         (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode())
         for path in plots
     ]
-    return _render(PAGE, story, html=True, pictures=pictures)
+    return _render(PAGE, story, html=True, pictures=pictures, style=STYLE)
 
 
 def segment_gaps(contract: Contract, evaluation: Evaluation) -> list[str]:

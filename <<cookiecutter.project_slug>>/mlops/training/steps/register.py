@@ -169,6 +169,7 @@ def _tags(options: argparse.Namespace, story: Story) -> dict[str, str]:
         "mlops.cause": options.cause,
         "mlops.data": f"{story.asset.name}:{story.asset.version}",
         "mlops.data_digest": story.asset.tags.sha256,
+        "mlops.training_digest": file_digest(options.training),
         "mlops.contract_digest": contract_digest(story.contract),
         "mlops.model_digest": story.facts.digest,
         "mlops.lock_digest": _lock_digest(options),

@@ -1,0 +1,136 @@
+"""The model card: as Markdown, and as one HTML page with its plots that needs nothing around it.
+
+What the package carries is told without the gate's decision, which depends on the day and on the
+champion; the card beside the decision begins with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from mlops.deployment.candidate import Lineage, read_lineage
+from mlops.deployment.card_pages import MARKDOWN, PAGE
+from mlops.deployment.gate import Decision
+from mlops.deployment.measure import Measure, read_measures
+from mlops.quality.contract import Contract
+from mlops.training.pages import STYLE
+
+# The groups of figures in the order they are told, with what they say.
+CHAPTERS = {
+    "golden": "Golden rows: reviewed cases with the outcome they must have",
+    "evaluation": "Evaluation rows, which it has not seen",
+    "champion": "Against the champion, on the same rows",
+    "calibration": "Calibration",
+    "fairness": "Fairness: the largest difference between groups",
+    "relations": "Metamorphic relations: the share of inputs that break them",
+    "robustness": "Robustness: what is lost when inputs get worse",
+    "explanation": "Explanation",
+    "compile": "The compiled model against the trained one",
+    "provenance": "What it was trained on",
+    "leakage": "Leakage: rows that judge and were learnt from",
+    "speed": "Speed",
+    "package": "Package",
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that a card tells. `verdicts` are the verified properties as `verify` wrote them."""
+
+    contract: Contract
+    lineage: Lineage
+    compilation: Mapping[str, object]
+    figures: tuple[Measure, ...]
+    groups: Sequence[Mapping[str, object]]
+    explanation: Mapping[str, object]
+    verdicts: Sequence[Mapping[str, object]]
+    plots: tuple[Path, ...]
+    decision: Decision | None
+
+
+def gather(contract: Contract, folders: Sequence[Path], decision: Decision | None = None) -> Story:
+    """The story of a model from the folders that the steps left."""
+
+    def read(name: str) -> object:
+        return json.loads(
+            next(folder / name for folder in folders if (folder / name).is_file()).read_text()
+        )
+
+    figures = [m for folder in folders for m in read_measures(folder / "measures.json")]
+    return Story(
+        contract=contract,
+        lineage=next(read_lineage(f) for f in folders if (f / "lineage.json").is_file()),
+        compilation=_mapping(read("compilation.json")),
+        figures=tuple(figures),
+        groups=_list(read("groups.json")),
+        explanation=_mapping(read("explanation.json")),
+        verdicts=_list(read("verification.json")),
+        plots=tuple(sorted(path for folder in folders for path in folder.glob("*.png"))),
+        decision=decision,
+    )
+
+
+def card_markdown(story: Story) -> str:
+    """The card as Markdown, without plots."""
+    return _render(MARKDOWN, story, html=False)
+
+
+def card_html(story: Story) -> str:
+    """The card as a page, light or dark as the reader likes."""
+    pictures = [
+        (path.stem.replace("_", " "), base64.b64encode(path.read_bytes()).decode())
+        for path in story.plots
+    ]
+    return _render(PAGE, story, html=True, pictures=pictures, style=STYLE)
+
+
+def _render(text: str, story: Story, *, html: bool, **more: object) -> str:
+    environment = Environment(
+        autoescape=html,  # noqa: S701 - Markdown has no markup to escape
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"figure": _figure, "cell": lambda text: str(text).replace("|", r"\|")}
+    chapters = [
+        (title, [m for m in story.figures if m.group == group])
+        for group, title in CHAPTERS.items()
+        if any(measure.group == group for measure in story.figures)
+    ]
+    importance = _mapping(story.explanation.get("importance", {}))
+    return environment.from_string(text).render(
+        **vars(story),
+        **more,
+        chapters=chapters,
+        importance=sorted(importance.items(), key=lambda item: -float(str(item[1]))),
+        widest=_widest(story),
+    )
+
+
+def _widest(story: Story) -> int:
+    """The number of evaluation rows, on which the width of the intervals depends."""
+    rows = [measure.rows for measure in story.figures if measure.group == "evaluation"]
+    return max(rows, default=0)
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return str(value)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> Sequence[Mapping[str, object]]:
+    return value if isinstance(value, list) else []

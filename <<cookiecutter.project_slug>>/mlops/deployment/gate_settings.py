@@ -1,0 +1,144 @@
+"""What people declare for the gate: bounds in `settings.yml`, exceptions in `exceptions.yml`."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from mlops.deployment.gate import ALWAYS, GROUPS, By, Gate, Rule, Waiver
+from mlops.quality.errors import UserError
+from mlops.quality.strict import parse, read_yaml, refuse_unknown
+
+SETTINGS = "environments/dev/settings.yml"
+EXCEPTIONS = "environments/dev/exceptions.yml"
+
+
+@dataclass(frozen=True)
+class _Bound:
+    at_least: float | Literal["declared"] | None = None
+    at_most: float | Literal["declared"] | None = None
+    by: By = "estimate"
+    absent: Literal["refuse", "pass"] = "refuse"
+
+
+@dataclass(frozen=True)
+class _Gate:
+    rules: Mapping[str, _Bound]
+    without: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How the figures are taken.
+
+    `tolerance` is the largest difference between the compiled model and the original; `minimum_group`
+    the smallest group of rows that fairness speaks of; `noise` in standard deviations; `missing` a
+    share of cells; `generated` a number of rows; `seconds` and `nodes` the limits of one proof.
+    """
+
+    tolerance: float = 1e-5
+    minimum_group: int = 20
+    noise: float = 0.05
+    missing: float = 0.1
+    generated: int = 4096
+    seconds: float = 60.0
+    nodes: int = 20000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One environment's settings."""
+
+    gate: Gate
+    measuring: Measuring
+
+
+@dataclass(frozen=True)
+class _Settings:
+    gate: _Gate
+    measuring: Measuring = Measuring()
+
+
+@dataclass(frozen=True)
+class _Waiver:
+    measure: str
+    package: str
+    by: str
+    reason: str
+    until: str
+
+
+@dataclass(frozen=True)
+class _Exceptions:
+    exceptions: tuple[_Waiver, ...]
+
+
+def load_settings(path: Path) -> Settings:
+    """Read an environment's settings; raises UserError that names file, key and what was expected."""
+    values = parse(_Settings, read_yaml(path), str(path))
+    where = f"{path}: gate"
+    rules = []
+    for name, bound in values.gate.rules.items():
+        group, dot, _ = name.partition(".")
+        if not dot:
+            raise UserError(
+                f"{where}: rules: {name}: expected group.figure, such as golden.accuracy"
+            )
+        refuse_unknown([group], GROUPS, f"{where}: rules")
+        if bound.at_least is None and bound.at_most is None:
+            raise UserError(f"{where}: rules: {name}: expected at_least or at_most")
+        for limit in (bound.at_least, bound.at_most):
+            if isinstance(limit, float) and math.isnan(limit):
+                raise UserError(f"{where}: rules: {name}: a bound is a number, found NaN")
+        rules.append(Rule(name, bound.at_least, bound.at_most, bound.by, bound.absent))
+    refuse_unknown(values.gate.without, GROUPS, f"{where}: without")
+    for group, reason in values.gate.without.items():
+        if group in ALWAYS:
+            raise UserError(f"{where}: without: {group} may not be switched off")
+        if not reason.strip():
+            raise UserError(f"{where}: without: {group}: a reason is expected")
+        if any(rule.measure.partition(".")[0] == group for rule in rules):
+            raise UserError(
+                f"{where}: without: {group} is switched off, but there are rules for it"
+            )
+    return Settings(Gate(tuple(rules), values.gate.without), values.measuring)
+
+
+def load_waivers(path: Path) -> tuple[Waiver, ...]:
+    """Read the recorded exceptions; raises UserError for one that is not named and reasoned."""
+    found = []
+    for number, entry in enumerate(parse(_Exceptions, read_yaml(path), str(path)).exceptions, 1):
+        where = f"{path}: exceptions: number {number}"
+        for key in ("by", "reason"):
+            if not str(getattr(entry, key)).strip():
+                raise UserError(f"{where}: {key}: expected text")
+        if len(entry.package) < 12 or set(entry.package) - set("0123456789abcdef"):
+            raise UserError(f"{where}: package: expected 12 digits or more of the digest")
+        try:
+            until = date.fromisoformat(entry.until)
+        except ValueError:
+            raise UserError(f"{where}: until: expected a day such as '2027-01-31'") from None
+        found.append(Waiver(entry.measure, entry.package, entry.by, entry.reason, until))
+    return tuple(found)
+
+
+def committed(root: Path, file: str) -> str:
+    """The commit that last changed a file; raises UserError where Git does not hold it as it is."""
+    _git(root, "rev-parse", "--git-dir")
+    changed = _git(root, "status", "--porcelain", "--", file)
+    there = _git(root, "ls-files", "--", file)
+    if changed or not there:
+        raise UserError(f"{file}: an exception counts once it is committed")
+    return _git(root, "log", "-1", "--format=%H", "--", file)
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"git {words[0]}: {done.stderr.strip()}; exceptions are recorded in Git")
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""The steps of `pipelines/qualify.yml`, each in a process of its own."""

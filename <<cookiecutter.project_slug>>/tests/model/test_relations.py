@@ -1,0 +1,36 @@
+"""The relations that relations.yml declares hold for the model, on its data and on generated rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mlops.deployment.inputs import generate
+from mlops.deployment.measure import Predict
+from mlops.deployment.relations import (
+    MetamorphicRelation,
+    check_relation,
+    counterexample,
+    load_relations,
+)
+from mlops.deployment.shrinking import shrink
+from mlops.quality.contract import Contract
+from mlops.quality.project import load_project
+
+RELATIONS = load_relations(Path(__file__).with_name("relations.yml"), load_project().contract)
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda relation: relation.name)
+def test_the_answers_move_as_declared(
+    relation: MetamorphicRelation, answer: Predict, contract: Contract, table: pd.DataFrame
+) -> None:
+    inputs = table[list(contract.inputs)]
+    drawn = generate(contract, 1000, 0, reference=inputs).table
+    sources = pd.concat([inputs, drawn], ignore_index=True)
+    outcome = check_relation(relation, answer, sources, contract, 0)
+    assert outcome.used, "no input and its follow-up keep the contract"
+    if outcome.broken > relation.allowed * outcome.used:
+        worst = shrink(relation, answer, contract, inputs, outcome) or outcome
+        pytest.fail(counterexample(worst), pytrace=False)

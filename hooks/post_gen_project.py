@@ -56,7 +56,8 @@ def remove(paths: list[Path]) -> None:
             path.unlink()
 
 
-remove([Path(path) for n, paths in BROUGHT_BY_LEVEL.items() if n > LEVEL for path in paths])
+above = [paths for n, paths in sorted(BROUGHT_BY_LEVEL.items(), reverse=True) if n > LEVEL]
+remove([Path(path) for paths in above for path in paths])
 print(f"Ready, at maturity level {LEVEL}. Next:")
 print(f"  cd {shlex.quote(str(Path.cwd()))}")
 print('  git init -b main && git add --all && git commit -m "Generate the project"')

@@ -83,7 +83,7 @@ def brought_by_level() -> dict[int, list[str]]:
 
 def level_of(path: str) -> int:
     """The lowest level whose projects have this file."""
-    for level, brought in brought_by_level().items():
+    for level, brought in sorted(brought_by_level().items(), reverse=True):
         if any(path == folder or path.startswith(f"{folder}/") for folder in brought):
             return level
     return 1

@@ -62,6 +62,17 @@ KEY_FILES = {
         "mlops/training/machinery.json",
         ".github/workflows/train.yml",
     },
+    3: {
+        "environments/dev/settings.yml",
+        "environments/dev/exceptions.yml",
+        "pipelines/qualify.yml",
+        "requirements/deployment.lock",
+        "mlops/deployment/__main__.py",
+        "mlops/deployment/machinery.json",
+        "tests/model/golden.csv",
+        "tests/model/properties.yml",
+        "tests/model/relations.yml",
+    },
 }
 # Files that speak of the tool, since they render the template again or name its package.
 MAY_SAY_COOKIECUTTER = {
@@ -74,6 +85,7 @@ MAY_SAY_COOKIECUTTER = {
     "requirements/quality.in",
     "requirements/quality.lock",
     "requirements/training.lock",
+    "requirements/deployment.lock",
 }
 
 every_answer = pytest.mark.parametrize(
@@ -207,9 +219,11 @@ def test_every_file_of_a_project_is_machinery_or_yours(generated: Generate, leve
         assert not name.startswith(YOURS), name
 
 
-def test_a_higher_level_brings_machinery_only() -> None:
+def test_a_higher_level_brings_machinery_and_what_is_to_be_declared_for_it() -> None:
     brought = [path for path in project_files() if level_of(path) > 1]
-    assert not [path for path in brought if path.startswith(YOURS) or not is_copied(path)]
+    assert all(is_copied(path) for path in brought)
+    declared = [path for path in brought if path.startswith(YOURS)]
+    assert all(path.startswith(("environments/", "tests/model/")) for path in declared)
 
 
 def sessions(root: Path) -> dict[str, str]:

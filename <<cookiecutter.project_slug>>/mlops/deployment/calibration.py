@@ -33,10 +33,10 @@ def calibration(scored: Scored, seed: int = 0) -> tuple[Measure, ...]:
     if why:
         return tuple(Measure(f"calibration.{n}", None, rows=rows, detail=why) for n in names)
     off = told - true
-    bias = bootstrap(lambda drawn: float(off[drawn].mean()), rows, REPLICATES, seed)
+    low, high = bootstrap(lambda drawn: float(off[drawn].mean()), rows, REPLICATES, seed)
     found = [
         _error(told, true, seed),
-        Measure("calibration.bias", float(off.mean()), *bias, rows),
+        Measure("calibration.bias", float(off.mean()), low, high, rows),
     ]
     return (*found, *([_slope(told, true, seed)] if scored.kind == "values" else []))
 
@@ -68,15 +68,18 @@ def curve(told: Values, true: Values) -> tuple[Values, Values, Values]:
 
 
 def _bins(told: Values) -> list[NDArray[np.intp]]:
-    number = min(max(_FEWEST, min(_MOST, len(told) // _ROWS)), len(told))
-    return np.array_split(np.argsort(told, kind="stable"), number)
+    """The row numbers in each bin. Equal answers share one: their order says nothing."""
+    number, ranked = max(_FEWEST, min(_MOST, len(told) // _ROWS)), np.sort(told)
+    edges = ranked[np.arange(1, number) * len(told) // number]
+    places = np.searchsorted(edges, told, side="right")
+    return [np.flatnonzero(places == place) for place in np.unique(places)]
 
 
 def _error(told: Values, true: Values, seed: int) -> Measure:
     middles, seen, share = curve(told, true)
     error = float((np.abs(middles - seen) * share).sum())
     low, high = _reach(told, true, error, seed)
-    return Measure("calibration.error", error, low, high, len(true), f"{len(share)} bins")
+    return Measure("calibration.error", error, low, high, len(true), f"bins: {len(share)}")
 
 
 def _reach(told: Values, true: Values, error: float, seed: int) -> Interval:
@@ -103,13 +106,14 @@ def _prior(true: Values) -> float:
 
 def _slope(told: Values, true: Values, seed: int) -> Measure:
     def slope(rows: NDArray[np.intp]) -> float:
-        spread = float(told[rows].var())
-        middle = told[rows].mean()
-        return float(((told[rows] - middle) * true[rows]).mean()) / spread if spread else np.nan
+        middle, spread = float(told[rows].mean()), float(told[rows].var())
+        if spread <= 1e-12 * middle**2:
+            return np.nan
+        return float(((told[rows] - middle) * true[rows]).mean()) / spread
 
     every = np.arange(len(true))
     value = slope(every)
     if not np.isfinite(value):
         return Measure("calibration.slope", None, rows=len(true), detail="all answers are the same")
-    interval = bootstrap(slope, len(true), REPLICATES, seed)
-    return Measure("calibration.slope", value, *interval, len(true))
+    low, high = bootstrap(slope, len(true), REPLICATES, seed)
+    return Measure("calibration.slope", value, low, high, len(true))

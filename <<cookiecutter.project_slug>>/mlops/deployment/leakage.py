@@ -64,7 +64,9 @@ def _texts(values: pd.Series) -> list[str]:
         values = values.dt.tz_convert(None) if values.dt.tz is not None else values
         values = values.dt.as_unit("ns")
     codes, known = pd.factorize(values, use_na_sentinel=True)
-    written = np.array([*map(_text, known), ""], dtype=object)
+    # an array's items keep their width, an index's do not
+    items = known.to_numpy() if pd.api.types.is_float_dtype(known) else known
+    written = np.array([*map(_text, items), ""], dtype=object)
     return [str(text) for text in written[codes]]
 
 

@@ -22,13 +22,17 @@ def performance(scored: Scored, group: str, seed: int = 0) -> tuple[Measure, ...
     Of classes: `error_rate`; of two also `false_positive_rate` and `false_negative_rate`; of more,
     of all rows, each label's `missed` (the share of its rows that got another) and `false_alarms`
     (the share of the others' rows that got it). Of values: `bias`, the mean of answer minus truth,
-    and `absolute_error`, the mean of its size, both in the target's unit.
+    and `absolute_error`, the mean of its size, both in the target's unit. A metric of the user's own
+    takes the place of an error of the same name.
     """
-    found = [*_metrics(scored, group, "", seed), *_errors(scored, group, "", seed)]
+    parts = [("", scored)]
     for column, segment, mask in segment_masks(scored.table, scored.contract):
-        part, suffix = scored.rows(mask), f"[{column}={segment}]"
-        found += [*_metrics(part, group, suffix, seed), *_errors(part, group, suffix, seed)]
-    return tuple(found)
+        parts.append((f"[{column}={segment}]", scored.rows(mask)))
+    found: dict[str, Measure] = {}
+    for suffix, part in parts:
+        for measure in (*_metrics(part, group, suffix, seed), *_errors(part, group, suffix, seed)):
+            found.setdefault(measure.name, measure)
+    return tuple(found.values())
 
 
 def _metrics(scored: Scored, group: str, suffix: str, seed: int) -> Iterator[Measure]:

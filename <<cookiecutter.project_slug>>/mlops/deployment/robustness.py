@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.intervals import bootstrap
+from mlops.deployment.intervals import paired_bootstrap
 from mlops.deployment.measure import Measure, Predict
 from mlops.deployment.scored import Scored
+from mlops.quality.contract import Contract
 
 DRAWS = 3
 REPLICATES = 100
@@ -25,8 +26,9 @@ def robustness(
 ) -> tuple[Measure, ...]:
     """`robustness.noise` and `robustness.missing`: the drop of the deciding metric; above 0 is worse.
 
-    `noise` is normal, in standard deviations of each column's training rows; `missing` is the share
-    of values that are left out of the columns that may be missing.
+    `noise` is normal, in standard deviations of each numeric column's training rows, and stays in
+    the contract's range; whole numbers stay whole. `missing` is the share of values that are left
+    out of the columns that may be missing. Each is the mean of three draws.
     """
     contract, random = scored.contract, np.random.default_rng(seed)
     inputs = scored.table[list(contract.inputs)].reset_index(drop=True)
@@ -39,7 +41,8 @@ def robustness(
     optional = [name for name in contract.inputs if contract.columns[name].missing]
     found = []
     if numeric:
-        noisy = [_noisy(inputs, training, numeric, noise, random) for _ in range(DRAWS)]
+        scale = {name: noise * _deviation(training[name]) for name in numeric}
+        noisy = [_noisy(inputs, scale, contract, random) for _ in range(DRAWS)]
         found.append(_drop("robustness.noise", scored, predict, noisy, seed))
     else:
         found.append(Measure("robustness.noise", None, detail="no column holds numbers"))
@@ -51,18 +54,27 @@ def robustness(
     return tuple(found)
 
 
+def _deviation(values: pd.Series) -> float:
+    known = values.dropna()
+    return float(known.std()) if len(known) > 1 else 0.0
+
+
 def _noisy(
     inputs: pd.DataFrame,
-    training: pd.DataFrame,
-    columns: list[str],
-    noise: float,
+    scale: dict[str, float],
+    contract: Contract,
     random: np.random.Generator,
 ) -> pd.DataFrame:
     moved = inputs.copy()
-    for name in columns:
-        scale = noise * float(training[name].std())
-        values = moved[name].to_numpy(dtype=float, copy=True)
-        moved[name] = values + random.normal(0, scale, len(values))
+    for name, deviation in scale.items():
+        column = contract.columns[name]
+        values = inputs[name].to_numpy(dtype=float, copy=True)
+        values += random.normal(0, deviation, len(values))
+        if column.type == "integer":
+            values = np.rint(values)
+        if column.range is not None:
+            values = np.clip(values, *column.range)
+        moved[name] = pd.Series(values).astype(inputs[name].dtype)
     return moved
 
 
@@ -71,19 +83,39 @@ def _with_gaps(
 ) -> pd.DataFrame:
     moved = inputs.copy()
     for name in columns:
-        moved[name] = moved[name].mask(random.random(len(moved)) < share)
+        values = moved[name]
+        if pd.api.types.is_integer_dtype(values):
+            values = values.astype(float)
+        elif pd.api.types.is_bool_dtype(values):
+            values = values.astype(object)
+        left_out = random.random(len(moved)) < share
+        moved[name] = values.mask(left_out, None if values.dtype == object else np.nan)
     return moved
 
 
 def _drop(
     name: str, scored: Scored, predict: Predict, worse: list[pd.DataFrame], seed: int
 ) -> Measure:
-    answers = [np.asarray(predict(table), dtype=float) for table in worse]
+    rows = len(scored.truth)
+    if not rows:
+        return Measure(name, None, detail="there are no rows")
+    try:
+        answers = [np.asarray(predict(table), dtype=float) for table in worse]
+    except (ValueError, TypeError, RuntimeError) as error:
+        # a model that cannot take what its contract allows is judged, not the end of all figures
+        why = f"the model does not answer: {' '.join(str(error).split())[:120]}"
+        return Measure(name, None, rows=rows, detail=why)
 
-    def drop(rows: NDArray[np.intp]) -> float:
-        before = scored.score(scored.predicted, rows)
-        return before - float(np.mean([scored.score(after, rows) for after in answers]))
+    def before(drawn: NDArray[np.intp]) -> float:
+        return scored.score(scored.predicted, drawn)
 
-    every = np.arange(len(scored.truth))
-    low, high = bootstrap(drop, len(every), REPLICATES, seed)
-    return Measure(name, drop(every), low, high, len(every), f"of {scored.metric}, {DRAWS} draws")
+    def after(drawn: NDArray[np.intp]) -> float:
+        return float(np.mean([scored.score(answer, drawn) for answer in answers]))
+
+    every = np.arange(rows)
+    drop = before(every) - after(every)
+    if not np.isfinite(drop):
+        why = f"{scored.metric} is not defined for these {rows} rows and answers"
+        return Measure(name, None, rows=rows, detail=why)
+    low, high = paired_bootstrap(before, after, rows, REPLICATES, seed)
+    return Measure(name, drop, low, high, rows, f"of {scored.metric}, mean of {DRAWS} draws")

@@ -26,9 +26,7 @@ def speed(predict: Predict, table: pd.DataFrame, repeats: int) -> tuple[Measure,
     if not len(table) or repeats < 1:
         why = "there are no rows to ask about" if repeats else "it was asked no time"
         return tuple(Measure(f"speed.{name}", None, detail=why) for name in names)
-    ones = [
-        table.iloc[[row]].reset_index(drop=True) for row in range(min(_DIFFERENT, len(table)))
-    ]
+    ones = [table.iloc[[row]].reset_index(drop=True) for row in range(min(_DIFFERENT, len(table)))]
     many = table.iloc[np.arange(_BATCH) % len(table)].reset_index(drop=True)
     for turn in range(_WARM_UP):
         predict(ones[turn % len(ones)])

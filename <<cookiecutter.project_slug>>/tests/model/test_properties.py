@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from mlops.deployment.measure import Predict
-from mlops.deployment.verification import (
+from mlops.deployment.exhaustive import (
     Limits,
     Property,
     Subject,
@@ -17,6 +16,7 @@ from mlops.deployment.verification import (
     measures,
     verify,
 )
+from mlops.deployment.measure import Predict
 from mlops.quality.contract import Contract
 from mlops.quality.project import load_project
 

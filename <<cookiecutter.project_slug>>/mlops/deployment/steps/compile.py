@@ -15,11 +15,11 @@ from sklearn.pipeline import Pipeline
 from mlops.deployment import compilation
 from mlops.deployment.candidate import LINEAGE, read_lineage
 from mlops.deployment.compilation import Compilation, NotCompilableError, Parity
+from mlops.deployment.exhaustive import thresholds
 from mlops.deployment.gate_settings import load_settings
 from mlops.deployment.inputs import generate, unknown_categories
 from mlops.deployment.measure import Predict, write_measures
 from mlops.deployment.predictor import FLAVOUR, ONNX, flavour_pipeline, onnx_predict
-from mlops.deployment.verification import thresholds
 from mlops.quality.contract import Contract, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

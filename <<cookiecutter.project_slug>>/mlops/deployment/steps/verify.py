@@ -10,16 +10,16 @@ from pathlib import Path
 import pandas as pd
 
 from mlops.deployment.candidate import read_lineage
-from mlops.deployment.gate_settings import load_settings
-from mlops.deployment.measure import Measure, write_measures
-from mlops.deployment.predictor import FLAVOUR, flavour_pipeline, load_predict
-from mlops.deployment.verification import (
+from mlops.deployment.exhaustive import (
     Limits,
     Subject,
     load_properties,
     measures,
     verify,
 )
+from mlops.deployment.gate_settings import load_settings
+from mlops.deployment.measure import Measure, write_measures
+from mlops.deployment.predictor import FLAVOUR, flavour_pipeline, load_predict
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

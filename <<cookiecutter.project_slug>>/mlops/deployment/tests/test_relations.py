@@ -129,8 +129,8 @@ def test_for_a_minimum_of_change_the_worst_is_the_one_that_changes_least() -> No
         return np.square(table["bmi"].to_numpy())
 
     strict = relation(change={"bmi": "bmi + 1"}, expect="after >= before + 50")
-    found = check_relation(strict, square, SOURCES, CONTRACT, 0)
-    assert found.after - found.before == pytest.approx(21, abs=0.5)
+    found = check_relation(strict, square, ROWS.assign(bmi=[20.0, 15.0, 22.0]), CONTRACT, 0)
+    assert (found.broken, found.after - found.before) == (3, 31)
 
 
 def test_each_label_must_keep_it() -> None:
@@ -155,6 +155,8 @@ def test_follow_ups_outside_of_the_contract_do_not_count() -> None:
 def test_sources_outside_of_the_contract_do_not_count() -> None:
     strange = ROWS.assign(kind=["z", "y", "x"])
     assert check_relation(relation(**MORE_BMI), rising, strange, CONTRACT, 0).used == 1
+    heavy, less = ROWS.assign(bmi=71.0), relation(change={"bmi": "bmi - 40"}, expect="after >= 0")
+    assert check_relation(less, rising, heavy, CONTRACT, 0).used == 0
 
 
 def test_missing_values_stay_missing_and_a_row_that_cannot_move_does_not_count() -> None:
@@ -171,11 +173,15 @@ def test_missing_values_stay_missing_and_a_row_that_cannot_move_does_not_count()
     assert check_relation(one, rising, ROWS, CONTRACT, 0).used == 2
     from_missing = relation(change={"bmi": "bmi + glucose - glucose"}, expect="after >= 0")
     assert check_relation(from_missing, rising, ROWS, CONTRACT, 0).used == 2
+    nothing = relation(change={"glucose": "0 / (age - age)"}, expect="after >= 0")
+    assert check_relation(nothing, rising, ROWS, CONTRACT, 0).used == 0
 
 
 def test_when_selects_rows_and_what_it_cannot_compare_is_not_selected() -> None:
-    some = relation(**MORE_BMI, when="glucose >= 80")
-    assert check_relation(some, rising, ROWS, CONTRACT, 0).used == 1
+    light = ROWS.assign(bmi=20.0)
+    for when, used in (("glucose >= 80", 2), ("glucose >= 95", 1), ("glucose < 80", 0)):
+        some = relation(**MORE_BMI, when=when)
+        assert check_relation(some, rising, light, CONTRACT, 0).used == used
     against = relation(change={"bmi": "bmi + 0.1"}, expect="after <= glucose")
     assert check_relation(against, rising, ROWS, CONTRACT, 0).used == 2
 

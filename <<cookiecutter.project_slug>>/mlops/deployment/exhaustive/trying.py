@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops.deployment.exhaustive.properties import Property, Range
 from mlops.deployment.measure import Predict
-from mlops.deployment.verification.properties import Property, Range
 from mlops.quality.contract import Contract
 from mlops.quality.expression import holds, names
 

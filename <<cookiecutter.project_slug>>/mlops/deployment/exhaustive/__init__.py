@@ -1,9 +1,9 @@
 """Declared properties of a model, verified on rows, on generated inputs, and by proof."""
 
-from mlops.deployment.verification.properties import Property, load_properties
-from mlops.deployment.verification.structure import NotSupportedError, thresholds
-from mlops.deployment.verification.supported import Supported, inside
-from mlops.deployment.verification.verify import (
+from mlops.deployment.exhaustive.properties import Property, load_properties
+from mlops.deployment.exhaustive.structure import NotSupportedError, thresholds
+from mlops.deployment.exhaustive.supported import Supported, inside
+from mlops.deployment.exhaustive.verify import (
     Checked,
     Limits,
     Proof,

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops.deployment.exhaustive.properties import Property, Range
+from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
+from mlops.deployment.exhaustive.trying import plausible
 from mlops.deployment.measure import Predict
-from mlops.deployment.verification.properties import Property, Range
-from mlops.deployment.verification.structure import NotSupportedError, numeric_columns
-from mlops.deployment.verification.trying import plausible
 from mlops.quality.contract import Contract
 from mlops.quality.values import typed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,18 +12,18 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from mlops.deployment.exhaustive.proofs import Prover, prover
+from mlops.deployment.exhaustive.properties import Property, Range
+from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
+from mlops.deployment.exhaustive.supported import Supported, inside
+from mlops.deployment.exhaustive.trying import broken_by
 from mlops.deployment.inputs import generate
 from mlops.deployment.measure import Measure, Predict
-from mlops.deployment.verification.proofs import Prover, prover
-from mlops.deployment.verification.properties import Property, Range
-from mlops.deployment.verification.structure import NotSupportedError, numeric_columns
-from mlops.deployment.verification.supported import Supported, inside
-from mlops.deployment.verification.trying import broken_by
 from mlops.quality.contract import Contract
 
 Verdict = Literal["proven", "violated", "unknown"]
-# What a search for a supported range may cost: proofs, and nodes for each.
-_PROOFS, _NODES = 60, 400
+# Nodes of each proof in the search for a supported range.
+_NODES = 400
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,16 @@ class Subject:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a verification may cost: `nodes` of a proof make it repeatable, `seconds` end it."""
+    """What a verification may cost: `nodes` of a proof make it repeatable, `seconds` end it.
+
+    `proofs` is how many boxes are tried in the search for a supported range, none with 0.
+    """
 
     seconds: float = 60.0
     nodes: int = 20000
     generated: int = 4096
     seed: int = 0
+    proofs: int = 60
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
     if declared.stable is not None:
         share = engine.share
     elif proof.verdict != "proven":
-        supported = _supported(engine, region, subject, deadline)
+        if limits.proofs:
+            supported = _supported(engine, region, subject, (limits.proofs, deadline))
         share = supported.share if supported else 0.0
     return Verification(declared.name, told, samples, generated, proof, share, supported)
 
@@ -230,14 +235,14 @@ def _finite(value: float) -> float | None:
 
 
 def _supported(
-    engine: Prover, region: Mapping[str, Range], subject: Subject, deadline: float
+    engine: Prover, region: Mapping[str, Range], subject: Subject, budget: tuple[int, float]
 ) -> Supported | None:
     """The largest box found in which the property is proven: grown from the middle of the rows.
 
     What holds in a box holds in every box inside it, so each side is found by halving.
     """
     numeric = [name for name in numeric_columns(subject.contract) if name in region]
-    left = [_PROOFS]
+    left, deadline = [budget[0]], budget[1]
 
     def proven(box: Mapping[str, Range]) -> bool:
         left[0] -= 1
@@ -260,7 +265,7 @@ def _core(
     region: Mapping[str, Range],
     numeric: list[str],
     samples: pd.DataFrame,
-    proven: object,
+    proven: Callable[[Mapping[str, Range]], bool],
 ) -> dict[str, Range] | None:
     """The widest of some boxes around the middle of the rows in which it is proven."""
     for tail in (0.0, 0.02, 0.1, 0.25, 0.4, 0.49):
@@ -272,13 +277,36 @@ def _core(
                 float(min(max(low, ends.iloc[0]), high)),
                 float(max(min(high, ends.iloc[1]), low)),
             )
-        if callable(proven) and proven(box):
+        if proven(box):
+            return box
+    return _point(region, numeric, samples, proven)
+
+
+def _point(
+    region: Mapping[str, Range],
+    numeric: list[str],
+    samples: pd.DataFrame,
+    proven: Callable[[Mapping[str, Range]], bool],
+) -> dict[str, Range] | None:
+    """The first of some rows, with its own categories, of which it is proven."""
+    known = samples.dropna(subset=numeric)
+    for number in np.unique(np.linspace(0, len(known) - 1, min(len(known), 12)).astype(int)):
+        row = known.iloc[number]
+        box: dict[str, Range] = {
+            name: (float(row[name]), float(row[name])) if name in numeric else (row[name],)
+            for name in region
+        }
+        if proven(box):
             return box
     return None
 
 
 def _grown(
-    box: dict[str, Range], name: str, side: int, end: float, proven: object
+    box: dict[str, Range],
+    name: str,
+    side: int,
+    end: float,
+    proven: Callable[[Mapping[str, Range]], bool],
 ) -> dict[str, Range]:
     """The box with one side moved towards `end`, as far as it stays proven."""
     inner = float(str(box[name][side]))
@@ -288,7 +316,7 @@ def _grown(
         ends[side] = to
         return {**box, name: (ends[0], ends[1])}
 
-    if inner == end or not callable(proven):
+    if inner == end:
         return box
     if proven(moved(end)):
         return moved(end)

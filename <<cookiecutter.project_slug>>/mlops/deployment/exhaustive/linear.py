@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from mlops.deployment.verification.properties import Property, Range
-from mlops.deployment.verification.structure import (
+from mlops.deployment.exhaustive.properties import Property, Range
+from mlops.deployment.exhaustive.structure import (
     Flat,
     NotSupportedError,
     numeric_columns,
     sigmoid,
 )
-from mlops.deployment.verification.witness import Outcome, Witness, combinations_of
+from mlops.deployment.exhaustive.witness import Outcome, Witness, combinations_of
 from mlops.quality.contract import Contract
 
 
@@ -140,7 +140,7 @@ class LinearProver:
         return Outcome(bound, found.best, 1, found.rows, found.answers)
 
     def _stable(self, box: Mapping[str, Range]) -> Outcome:
-        from mlops.deployment.verification.proofs import neighbourhood  # noqa: PLC0415 - a cycle
+        from mlops.deployment.exhaustive.proofs import neighbourhood  # noqa: PLC0415 - a cycle
 
         answers = self.witness.answers(self.rows)
         safe, worst = 0, Outcome(-np.inf, -np.inf, 0)

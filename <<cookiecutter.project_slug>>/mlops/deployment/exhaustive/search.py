@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.deployment.verification.structure import Leaves
+from mlops.deployment.exhaustive.structure import Leaves
 
 Link = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Cells = NDArray[np.int32]

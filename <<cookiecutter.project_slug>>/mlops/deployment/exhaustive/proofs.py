@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from mlops.deployment.measure import Predict
-from mlops.deployment.verification.linear import LinearProver
-from mlops.deployment.verification.properties import Property, Range
-from mlops.deployment.verification.search import Cells, Goal, Term, maximise
-from mlops.deployment.verification.structure import (
+from mlops.deployment.exhaustive.linear import LinearProver
+from mlops.deployment.exhaustive.properties import Property, Range
+from mlops.deployment.exhaustive.search import Cells, Goal, Term, maximise
+from mlops.deployment.exhaustive.structure import (
     LINEAR,
     Flat,
     Leaves,
@@ -24,7 +23,8 @@ from mlops.deployment.verification.structure import (
     numeric_columns,
     tree_sum,
 )
-from mlops.deployment.verification.witness import Outcome, Witness, combinations_of
+from mlops.deployment.exhaustive.witness import Outcome, Witness, combinations_of
+from mlops.deployment.measure import Predict
 from mlops.quality.contract import Contract
 
 

@@ -53,14 +53,13 @@ class Scored:
         """The label that each answer amounts to, shape (n,)."""
         labels: NDArray[np.generic] = np.asarray(self.labels)
         if self.kind == "binary":
-            return np.take(labels, (self.predicted >= self.threshold).astype(int))
-        return np.take(labels, self.predicted.argmax(axis=1))
+            return np.asarray(labels[(self.predicted >= self.threshold).astype(int)])
+        return np.asarray(labels[self.predicted.argmax(axis=1)])
 
     def right(self) -> NDArray[np.bool_]:
         """Where the decided label is the true one; an answer that is no number never is."""
-        known = np.isfinite(self.predicted)
-        if self.kind == "labels":
-            known = known.all(axis=1)
+        finite = np.isfinite(self.predicted).reshape(len(self.predicted), -1)
+        known = np.asarray(finite.all(axis=1))
         return np.asarray((self.decided() == self.truth) & known)
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Scored:

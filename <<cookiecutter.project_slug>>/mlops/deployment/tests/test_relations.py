@@ -65,7 +65,7 @@ def by_place(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def by_batch(table: pd.DataFrame) -> NDArray[np.float64]:
-    return rising(table) - rising(table).mean()
+    return np.asarray(rising(table) - rising(table).mean())
 
 
 def stepped(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -126,7 +126,7 @@ def test_the_worst_input_is_the_one_that_breaks_it_most() -> None:
 
 def test_for_a_minimum_of_change_the_worst_is_the_one_that_changes_least() -> None:
     def square(table: pd.DataFrame) -> NDArray[np.float64]:
-        return np.square(table["bmi"].to_numpy())
+        return np.asarray(np.square(table["bmi"].to_numpy()))
 
     strict = relation(change={"bmi": "bmi + 1"}, expect="after >= before + 50")
     found = check_relation(strict, square, ROWS.assign(bmi=[20.0, 15.0, 22.0]), CONTRACT, 0)

@@ -31,6 +31,7 @@ from mlops.quality.contract import Contract
 class Prover(Protocol):
     """Something that bounds how far a property may be broken in a box."""
 
+    declared: Property
     limit: float
     share: float
     left_open: str

@@ -113,6 +113,8 @@ def _check(entry: Property, contract: Contract, where: str) -> None:
         refuse_unknown([entry.flip], contract.inputs, f"{where}: flip")
         if entry.flip in numeric:
             raise UserError(f"{where}: flip: {entry.flip} has no categories")
+        if len(entry.region.get(entry.flip, (False, True))) < 2:
+            raise UserError(f"{where}: region: {entry.flip}: expected two categories to flip")
     if not 0 <= entry.supported <= 1:
         raise UserError(f"{where}: supported: expected a share from 0 to 1")
     if entry.tolerance < 0 or entry.at_most < 0:

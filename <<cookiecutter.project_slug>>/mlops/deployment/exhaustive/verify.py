@@ -217,6 +217,8 @@ def _proof(
         return Proof("proven", declared.limit, _finite(found.bound), found.nodes)
     if found.rows is not None and found.best > declared.limit:
         reason = f"a counterexample reaches {found.best:.4g}"
+        if declared.stable is not None:
+            reason = f"a row's class changes; {engine.left_open}"
         return Proof(
             "violated",
             declared.limit,
@@ -251,6 +253,7 @@ def _supported(
         return engine.search(box, _NODES, deadline).bound <= engine.limit
 
     box = _core(region, numeric, subject.samples, proven)
+    box = box or _point(region, engine.declared.flip, subject, proven)
     if box is None:
         return None
     for name in numeric:
@@ -279,23 +282,29 @@ def _core(
             )
         if proven(box):
             return box
-    return _point(region, numeric, samples, proven)
+    return None
 
 
 def _point(
     region: Mapping[str, Range],
-    numeric: list[str],
-    samples: pd.DataFrame,
+    flip: str | None,
+    subject: Subject,
     proven: Callable[[Mapping[str, Range]], bool],
 ) -> dict[str, Range] | None:
-    """The first of some rows, with its own categories, of which it is proven."""
-    known = samples.dropna(subset=numeric)
+    """The first of some rows, with its own categories, of which it is proven.
+
+    What the property flips keeps all its categories: of one alone there is nothing to prove.
+    """
+    numeric = [name for name in numeric_columns(subject.contract) if name in region]
+    known = subject.samples.dropna(subset=numeric)
     for number in np.unique(np.linspace(0, len(known) - 1, min(len(known), 12)).astype(int)):
         row = known.iloc[number]
         box: dict[str, Range] = {
             name: (float(row[name]), float(row[name])) if name in numeric else (row[name],)
             for name in region
         }
+        if flip is not None:
+            box[flip] = region[flip]
         if proven(box):
             return box
     return None

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 
 from mlops.deployment.exhaustive import Limits, Property, Subject, Verification, verify
@@ -150,6 +150,15 @@ def test_the_supported_range_holds(seed: int) -> None:
     clipped = clipped.astype({"n": "int64"})
     assert answers(fitted, clipped).max() <= declared.output[1] + 1e-6  # type: ignore[index]
     assert 0 < found.supported.share < 1
+
+
+@pytest.mark.parametrize("estimator", [LINES["logistic"], TREES["forest"]], ids=str)
+def test_the_supported_range_of_a_flip_holds_both_categories(estimator: BaseEstimator) -> None:
+    fitted = model(clone(estimator), 0)
+    judged = subject(fitted, 0)
+    found = verify(Property("p", flip="g", at_most=0.0), judged, SEARCHING)
+    assert found.proof.verdict == "violated"
+    assert found.supported is None or found.supported.ranges["g"] == ("x", "y")
 
 
 def test_a_counterexample_is_an_input_and_was_run() -> None:

@@ -24,6 +24,8 @@ from mlops.training.registry import Registry
 LINEAGE = "lineage.json"
 PACKAGE_TAG = "mlops.package"
 GATE_TAG = "mlops.gate"
+# In which form a version is packaged, onnx or mlflow: tag of the version and of its run.
+FORMAT_TAG = "mlops.package_format"
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,34 @@ def fetch_candidate(found: Registry, version: ModelVersion, store: Path) -> Path
 
 
 def fetch_package(found: Registry, version: ModelVersion, store: Path) -> Path | None:
-    """The folder with a version's package, whole and with its digest; None where it has none."""
+    """The folder with a version's package; None where it has none.
+
+    Raises UserError where the registry's package is not the one that was sealed.
+    """
     digest = version.tags.get(PACKAGE_TAG)
     if not digest:
         return None
     folder = store / digest
-    if not folder.is_dir():
+    if not _is_whole(folder, digest):
         with _building(folder) as building:
-            path = f"packages/{digest}"
-            found.client.download_artifacts(version.run_id or "", path, str(building))
-            for file in (building / path).iterdir():
+            place = f"packages/{digest}"
+            got = Path(
+                found.client.download_artifacts(version.run_id or "", place, str(building / "got"))
+            )
+            for file in got.iterdir():
                 file.rename(building / file.name)
-            shutil.rmtree(building / "packages")
-    return package.opened(folder, digest)
+            shutil.rmtree(building / "got")
+            if wrong := package.changes(building, digest):
+                name = f"{found.model} version {version.version}: package {digest[:12]}"
+                raise UserError(f"{name} is not as it was sealed: {'; '.join(wrong[:5])}")
+    return folder
+
+
+def _is_whole(folder: Path, digest: str) -> bool:
+    try:
+        return not package.changes(folder, digest)
+    except UserError:
+        return False
 
 
 @contextmanager

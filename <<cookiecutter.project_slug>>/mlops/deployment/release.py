@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from mlops.deployment import audit_log
 from mlops.deployment.candidate import GATE_TAG, PACKAGE_TAG, fetch_package
@@ -32,7 +34,9 @@ def main(arguments: list[str]) -> int:
         if state != "passed":
             why = version.tags.get("mlops.gate_refused", "")
             raise UserError(f"{name}: refused by the gate: {why}")
-        fetch_package(found, version, project.state / "qualify" / "packages")
+        # anew, whatever lies here already: what the registry holds is what will be served
+        with tempfile.TemporaryDirectory() as fresh:
+            fetch_package(found, version, Path(fresh))
     code = release.main(["--version", str(version.version)])
     audit_log.append(
         project.state,

@@ -7,9 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from mlops.deployment.candidate import GATE_TAG, PACKAGE_TAG, read_lineage
+from mlops.deployment.candidate import FORMAT_TAG, GATE_TAG, PACKAGE_TAG, read_lineage
 from mlops.deployment.gate import Decision
-from mlops.deployment.package import opened
+from mlops.deployment.package import opened, read_manifest
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.strict import parse
 from mlops.training.tracking import client
@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     if there != {file.name for file in folder.iterdir()}:
         found.log_artifacts(facts.run_id, str(folder), place)
     found.log_artifacts(facts.run_id, str(options.decision), f"gate/{decision.package[:12]}")
+    manifest, _ = read_manifest(folder)
     tags = {
+        FORMAT_TAG: manifest.format,
         PACKAGE_TAG: decision.package,
         GATE_TAG: "passed" if decision.passed else "refused",
         "mlops.gate_refused": "; ".join(v.measure for v in decision.refused())[:_TAG],
@@ -50,6 +52,8 @@ def main(arguments: list[str]) -> int:
     }
     for key, value in tags.items():
         found.set_model_version_tag(facts.name, options.version, key, value)
+    # the runs of MLflow are the other leaderboard
+    found.set_tag(facts.run_id, FORMAT_TAG, manifest.format)
     result = {"version": options.version, "package": decision.package, "passed": decision.passed}
     options.recorded.write_text(json.dumps(result))
     print(f"{facts.name} version {options.version}: {tags[GATE_TAG]}, recorded")

@@ -11,16 +11,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from mlops.deployment.candidate import Lineage, read_lineage
 from mlops.deployment.card_pages import MARKDOWN, PAGE
+from mlops.deployment.compilation import COMPILATION
 from mlops.deployment.gate import Decision
 from mlops.deployment.measure import Measure, read_measures
 from mlops.quality.contract import Contract
 from mlops.training.pages import STYLE
 
+# What the step `behaviour` leaves: a table for each relation that is broken too often.
+COUNTEREXAMPLES = "counterexamples.json"
 # The groups of figures in the order they are told, with what they say.
 CHAPTERS = {
     "golden": "Golden rows: reviewed cases with the outcome they must have",
@@ -40,8 +44,25 @@ CHAPTERS = {
 
 
 @dataclass(frozen=True)
+class Verified:
+    """One declared property: the verdict, why, and in words for which inputs it is proven.
+
+    `ranges` holds the supported range, a line for each column; `counterexample` lines of inputs and
+    the served model's answers to them.
+    """
+
+    name: str
+    statement: str
+    verdict: str
+    reason: str
+    proven: str
+    ranges: tuple[str, ...]
+    counterexample: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Story:
-    """All that a card tells. `verdicts` are the verified properties as `verify` wrote them."""
+    """All that a card tells. `counterexamples` are tables of relations that are broken too often."""
 
     contract: Contract
     lineage: Lineage
@@ -49,7 +70,8 @@ class Story:
     figures: tuple[Measure, ...]
     groups: Sequence[Mapping[str, object]]
     explanation: Mapping[str, object]
-    verdicts: Sequence[Mapping[str, object]]
+    verified: tuple[Verified, ...]
+    counterexamples: tuple[str, ...]
     plots: tuple[Path, ...]
     decision: Decision | None
 
@@ -66,11 +88,12 @@ def gather(contract: Contract, folders: Sequence[Path], decision: Decision | Non
     return Story(
         contract=contract,
         lineage=next(read_lineage(f) for f in folders if (f / "lineage.json").is_file()),
-        compilation=_mapping(read("compilation.json")),
+        compilation=_mapping(read(COMPILATION)),
         figures=tuple(figures),
         groups=_list(read("groups.json")),
         explanation=_mapping(read("explanation.json")),
-        verdicts=_list(read("verification.json")),
+        verified=tuple(map(_verified, _list(read("verification.json")))),
+        counterexamples=tuple(map(str, _list(read(COUNTEREXAMPLES)))),
         plots=tuple(sorted(path for folder in folders for path in folder.glob("*.png"))),
         decision=decision,
     )
@@ -105,12 +128,55 @@ def _render(text: str, story: Story, *, html: bool, **more: object) -> str:
         if any(measure.group == group for measure in story.figures)
     ]
     importance = _mapping(story.explanation.get("importance", {}))
+    examples = _list(story.explanation.get("examples", []))
     return environment.from_string(text).render(
         **vars(story),
         **more,
         chapters=chapters,
         importance=sorted(importance.items(), key=lambda item: -float(str(item[1]))),
+        examples=[{**example, "strongest": _strongest(example)} for example in examples],
         widest=_widest(story),
+    )
+
+
+def _verified(entry: Mapping[str, Any]) -> Verified:
+    """A verification as `verify` wrote it, in words."""
+    proof, supported = entry["proof"], entry["supported"]
+    share = f"{100 * entry['share']:.0f}% of the evaluation rows"
+    if proof["verdict"] == "proven":
+        proven = "everywhere it was declared"
+    elif supported:
+        proven = f"in a range with {share}"
+    else:
+        proven = f"for {share}" if entry["share"] else "nowhere"
+    rows = zip(proof["counterexample"], proof["answers"], strict=True)
+    return Verified(
+        name=entry["name"],
+        statement=entry["statement"],
+        verdict=proof["verdict"],
+        reason=proof["reason"],
+        proven=proven,
+        ranges=tuple(_range(*item) for item in (supported["ranges"] if supported else {}).items()),
+        counterexample=tuple(
+            ", ".join(f"{name} {_figure(value)}" for name, value in row.items())
+            + f": {_figure(answer)}"
+            for row, answer in rows
+        ),
+    )
+
+
+def _range(name: str, ends: Sequence[object]) -> str:
+    """An interval is written as two numbers with a point in them; anything else lists categories."""
+    if len(ends) == 2 and all(isinstance(end, float) for end in ends):
+        return f"{name} {_figure(ends[0])} to {_figure(ends[1])}"
+    return f"{name} {', '.join(map(str, ends))}"
+
+
+def _strongest(example: Mapping[str, Any]) -> str:
+    """The four columns that moved an answer most, with their values and shares."""
+    ranked = sorted(example["shares"].items(), key=lambda item: -abs(item[1]))
+    return ", ".join(
+        f"{name} {example['values'][name]} ({share:+.3f})" for name, share in ranked[:4]
     )
 
 
@@ -132,5 +198,5 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _list(value: object) -> Sequence[Mapping[str, object]]:
+def _list(value: object) -> Sequence[Any]:
     return value if isinstance(value, list) else []

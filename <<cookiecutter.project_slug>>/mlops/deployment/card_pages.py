@@ -35,15 +35,33 @@ No rule looks at {{ group }}: {{ reason }}
 
 ## Verified properties
 
-{% if verdicts %}
-| property | statement | proof | in the supported range |
+{% if verified %}
+| property | statement | verdict | proven |
 | --- | --- | --- | --- |
-{% for v in verdicts %}
-| {{ v.name }} | {{ v.statement | cell }} | {{ v.proof.verdict }}{% if v.proof.reason %}: {{ v.proof.reason | cell }}{% endif %} | {% if v.supported %}{{ "%.0f" | format(100 * v.supported.share) }}% of the evaluation rows: {% for column, range in v.supported.ranges.items() %}{{ column }} {{ range[0] | figure }} to {{ range[-1] | figure }}{{ ", " if not loop.last }}{% endfor %}{% else %}everywhere it was declared{% endif %} |
+{% for v in verified %}
+| {{ v.name }} | {{ v.statement | cell }} | {{ v.verdict }}{% if v.reason %}: {{ v.reason | cell }}{% endif %} | {{ v.proven }} |
+{% endfor %}
+{% for v in verified if v.ranges %}
+
+The supported range of {{ v.name }}: {{ v.ranges | join("; ") }}.
+{% endfor %}
+{% for v in verified if v.counterexample %}
+
+An input that breaks {{ v.name }}, and the answer to it:
+
+{% for line in v.counterexample %}
+    {{ line }}
+{% endfor %}
 {% endfor %}
 {% else %}
 None is declared.
 {% endif %}
+{% for table in counterexamples %}
+
+A relation that is broken too often, by its plainest input:
+
+{{ table | indent(4, first=True) }}
+{% endfor %}
 {% for title, rows in chapters %}
 
 ## {{ title }}
@@ -65,12 +83,20 @@ Mean absolute SHAP value of each column on the evaluation rows.
 | {{ name }} | {{ value | figure }} |
 {% endfor %}
 
+{% if examples %}
+| answer explained | answer | mean answer | what moved it most |
+| --- | ---: | ---: | --- |
+{% for e in examples %}
+| {{ e.why }}, row {{ e.row }} | {{ e.answer | figure }} | {{ e.base | figure }} | {{ e.strongest | cell }} |
+{% endfor %}
+
+{% endif %}
 ## Limits
 
 - The intervals come from {{ widest }} evaluation rows{% if widest < 1000 %}: they are wide, and differences of a few hundredths are within chance{% endif %}.
 - It answers for the columns and ranges of the contract only, and it has not been tried on other populations.
-{% for v in verdicts if v.supported %}
-- {{ v.name }} is proven only in the supported range.
+{% for v in verified if v.verdict != "proven" %}
+- {{ v.name }} is proven {{ v.proven }}.
 {% endfor %}
 
 ## Where it comes from
@@ -88,6 +114,13 @@ Mean absolute SHAP value of each column on the evaluation rows.
 """
 
 PAGE = """\
+{% macro rules(verdicts) %}
+<div class="wide"><table class="rules"><tr><th>figure</th><th class="n">value</th><th>95% interval</th><th>bound</th><th>verdict</th><th>reason</th></tr>
+{% for v in verdicts %}
+<tr><td>{{ v.measure }}</td><td class="n">{{ v.value | figure }}</td><td>{% if v.low is not none %}{{ v.low | figure }} to {{ v.high | figure }}{% endif %}</td><td>{{ v.bound }}</td><td><span class="badge {{ v.outcome }}">{{ v.outcome }}</span></td><td>{{ v.reason }}</td></tr>
+{% endfor %}
+</table></div>
+{% endmacro %}
 <!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -97,21 +130,22 @@ PAGE = """\
 {{ style | safe }}
 .badge { display: inline-block; padding: .1rem .6rem; border-radius: 1rem; font-weight: 600; color: #fff; background: #2e7d32 }
 .badge.refuse, .badge.violated { background: #c62828 } .badge.excepted, .badge.unknown { background: #b26a00 } .badge.none { background: #616e7c }
+.rules { font-size: .9rem } .rules td:nth-child(3), .rules td:nth-child(4) { white-space: nowrap } .rules td:last-child { min-width: 16rem }
+summary { cursor: pointer; margin: .5rem 0; color: var(--accent) } pre { background: var(--soft); padding: .8rem 1rem; border-radius: .5rem; font-size: .85rem }
 </style>
 <h1>{{ lineage.name }}: {{ lineage.algorithm | replace("_", " ") }}</h1>
 <p>{{ contract.description }}</p>
 {% if decision %}
 <h2>The gate: <span class="badge {{ "" if decision.passed else "refuse" }}">{{ "passed" if decision.passed else "refused" }}</span></h2>
 <p class="quiet">Package <code>{{ decision.package }}</code></p>
-<details{{ " open" if not decision.passed }}><summary>{{ decision.verdicts | length }} rules</summary>
-<div class="wide"><table><tr><th>figure</th><th class="n">value</th><th>95% interval</th><th>bound</th><th>verdict</th><th>reason</th></tr>
-{% for v in decision.verdicts | sort(attribute="outcome", reverse=true) %}
-<tr><td>{{ v.measure }}</td><td class="n">{{ v.value | figure }}</td><td>{% if v.low is not none %}{{ v.low | figure }} to {{ v.high | figure }}{% endif %}</td><td>{{ v.bound }}</td><td><span class="badge {{ v.outcome }}">{{ v.outcome }}</span></td><td>{{ v.reason }}</td></tr>
-{% endfor %}
+{% set telling = decision.verdicts | selectattr("outcome", "in", ["refuse", "excepted"]) | list %}
+{% if telling %}{{ rules(telling) }}{% endif %}
+<details><summary>{{ "All" if telling }} {{ decision.verdicts | length }} rules</summary>
+{{ rules(decision.verdicts | sort(attribute="outcome", reverse=true)) }}
+</details>
 {% for group, reason in decision.without.items() %}
-<tr><td>{{ group }}</td><td></td><td></td><td></td><td><span class="badge excepted">off</span></td><td>{{ reason }}</td></tr>
+<p><span class="badge excepted">off</span> No rule looks at {{ group }}: {{ reason }}</p>
 {% endfor %}
-</table></div></details>
 {% endif %}
 <h2>The model</h2>
 <div class="wide"><table>
@@ -125,10 +159,21 @@ PAGE = """\
 {% for title, source in pictures %}<img alt="{{ title }}" src="data:image/png;base64,{{ source }}">
 {% endfor %}</div>
 <h2>Verified properties and supported range</h2>
-{% if verdicts %}<div class="wide"><table><tr><th>property</th><th>statement</th><th>proof</th><th>supported range</th></tr>
-{% for v in verdicts %}
-<tr><td>{{ v.name }}</td><td>{{ v.statement }}</td><td><span class="badge {{ v.proof.verdict }}">{{ v.proof.verdict }}</span> {{ v.proof.reason }}</td><td>{% if v.supported %}{{ "%.0f" | format(100 * v.supported.share) }}% of the evaluation rows:<br>{% for column, range in v.supported.ranges.items() %}{{ column }} {{ range[0] | figure }} to {{ range[-1] | figure }}<br>{% endfor %}{% else %}everywhere it was declared{% endif %}</td></tr>
+{% if verified %}<div class="wide"><table><tr><th>property</th><th>statement</th><th>verdict</th><th>proven</th></tr>
+{% for v in verified %}
+<tr><td>{{ v.name }}</td><td>{{ v.statement }}</td><td><span class="badge {{ v.verdict }}">{{ v.verdict }}</span> {{ v.reason }}</td><td>{{ v.proven }}{% if v.ranges %}<details><summary>supported range</summary>{{ v.ranges | join("; ") }}</details>{% endif %}{% if v.counterexample %}<details><summary>counterexample</summary>{% for line in v.counterexample %}{{ line }}<br>{% endfor %}</details>{% endif %}</td></tr>
 {% endfor %}</table></div>{% else %}<p>None is declared.</p>{% endif %}
+{% for table in counterexamples %}
+<p>A relation that is broken too often, by its plainest input:</p>
+<div class="wide"><pre>{{ table }}</pre></div>
+{% endfor %}
+{% if examples %}
+<h2>Answers explained</h2>
+<div class="wide"><table><tr><th>which</th><th class="n">answer</th><th class="n">mean answer</th><th>what moved it most: the column, its value, its share</th></tr>
+{% for e in examples %}
+<tr><td>{{ e.why }}, row {{ e.row }}</td><td class="n">{{ e.answer | figure }}</td><td class="n">{{ e.base | figure }}</td><td>{{ e.strongest }}</td></tr>
+{% endfor %}</table></div>
+{% endif %}
 {% for title, rows in chapters %}
 <h2>{{ title }}</h2>
 <div class="wide"><table><tr><th>figure</th><th class="n">value</th><th>95% interval</th><th class="n">rows</th><th></th></tr>
@@ -140,7 +185,7 @@ PAGE = """\
 <ul>
 <li>The intervals come from {{ widest }} evaluation rows{% if widest < 1000 %}: they are wide, and differences of a few hundredths are within chance{% endif %}.</li>
 <li>It answers for the columns and ranges of the contract only, and it has not been tried on other populations.</li>
-{% for v in verdicts if v.supported %}<li>{{ v.name }} is proven only in the supported range.</li>
+{% for v in verified if v.verdict != "proven" %}<li>{{ v.name }} is proven {{ v.proven }}.</li>
 {% endfor %}</ul>
 <h2>Where it comes from</h2>
 <div class="wide"><table>

@@ -6,18 +6,24 @@ in microseconds. Numbers enter it as float32, which is what scikit-learn's trees
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from mlops.deployment.measure import Measure, Predict
 from mlops.quality.contract import Column, Contract
+from mlops.quality.strict import parse
 
+COMPILATION = "compilation.json"
 # What onnxruntime has run since 1.17; newer operators bring nothing for these models.
 OPSET = {"": 21, "ai.onnx.ml": 3}
 
@@ -57,13 +63,14 @@ def compile_model(model: Pipeline, contract: Contract) -> bytes:
     """
     from skl2onnx import to_onnx  # noqa: PLC0415 - imports slowly
 
-    inputs = [(name, _tensor(name, contract.columns[name])) for name in contract.inputs]
+    inputs = [(name, _tensor(name, contract.columns[name])) for name in _read(model, contract)]
     options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
     try:
         graph = to_onnx(model, initial_types=inputs, options=options, target_opset=OPSET)
     except Exception as error:
-        # skl2onnx raises whatever its converters run into
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        # skl2onnx raises whatever its converters run into; onnx tells all attributes of a node
+        said = " ".join(str(error).split()).split(" with name=")[0]
+        reason = said[:200] or type(error).__name__
         raise NotCompilableError(f"{_name(model)} has no ONNX form: {reason}") from error
     graph.graph.name = "model"
     return bytes(graph.SerializeToString(deterministic=True))
@@ -108,6 +115,31 @@ def measures(result: Compilation) -> tuple[Measure, ...]:
         # It is served as it was trained: there is nothing it could differ from.
         found = [Measure("compile.difference", 0.0, detail=result.reason, declared=0.0)]
     return (compiled, *found)
+
+
+def write_compilation(result: Compilation, folder: Path) -> None:
+    """Write the form and why into a folder."""
+    (folder / COMPILATION).write_text(json.dumps(dataclasses.asdict(result), indent=1))
+
+
+def read_compilation(folder: Path) -> Compilation:
+    """Read what `write_compilation` wrote."""
+    file = folder / COMPILATION
+    return parse(Compilation, json.loads(file.read_text()), str(file))
+
+
+def _read(model: Pipeline, contract: Contract) -> list[str]:
+    """The columns that reach the estimator: those that a column transformer names, or all."""
+    first = model[0]
+    while isinstance(first, Pipeline):
+        first = first[0]
+    if not isinstance(first, ColumnTransformer) or first.remainder != "drop":
+        return list(contract.inputs)
+    taken: set[str] = set()
+    for _, transformer, columns in first.transformers_:
+        if not (isinstance(transformer, str) and transformer == "drop"):
+            taken.update([columns] if isinstance(columns, str) else columns)
+    return [name for name in contract.inputs if name in taken]
 
 
 def _tensor(name: str, column: Column) -> object:

@@ -175,7 +175,7 @@ def _reason(kept: bool, certain: bool, possible: bool, by: By, measure: Measure)
     parts = []
     if by == "estimate" and not kept and possible and measure.low is not None:
         parts.append(f"beyond the bound, though {measure.rows} rows leave it open")
-    elif not possible:
+    elif not possible and measure.low is not None:
         parts.append("beyond the bound, with its whole interval")
     elif by != "estimate" and not certain:
         parts.append(f"the interval crosses the bound: {measure.rows} rows do not decide it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,10 +15,22 @@ from rich.table import Table
 
 from mlops.deployment import audit_log
 from mlops.deployment.candidate import fetch_candidate, fetch_package, read_lineage
+from mlops.deployment.card import COUNTEREXAMPLES
+from mlops.deployment.compilation import read_compilation
+from mlops.deployment.exhaustive import load_properties
 from mlops.deployment.gate import Decision, Verdict
-from mlops.deployment.gate_settings import EXCEPTIONS, committed, load_waivers
+from mlops.deployment.gate_settings import (
+    EXCEPTIONS,
+    SETTINGS,
+    committed,
+    load_settings,
+    load_waivers,
+)
+from mlops.deployment.leaderboard import leaderboard
+from mlops.deployment.relation_file import load_relations
 from mlops.deployment.steps.record import read_decision
 from mlops.quality.assets import fetch, file_digest, find_asset
+from mlops.quality.checks import load_checked
 from mlops.quality.project import ROOT, Project, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance, tracking
@@ -27,6 +40,7 @@ from mlops.training.record import CANDIDATE, CHAMPION, aliased
 from mlops.training.registry import Registry, pick, registry
 
 PIPELINE = "pipelines/qualify.yml"
+TESTS = "tests/model"
 LOCK = "requirements/deployment.lock"
 _MARKS = {"pass": "[green]pass[/]", "refuse": "[red]refuse[/]", "excepted": "[yellow]excepted[/]"}
 
@@ -45,6 +59,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     project = load_project(ROOT)
     out = console()
+    check_declared(project)
     with registry(project) as found:
         candidate = None if options.version else aliased(found.client, found.model, CANDIDATE)
         version = candidate or pick(found, options.version)
@@ -55,8 +70,16 @@ def main(arguments: list[str]) -> int:
     _log(project, version, decision)
     card = _keep_card(project, results["decide"].outputs["decision"])
     show(out, decision, every=options.all)
+    for table in json.loads(
+        (results["behaviour"].outputs["behaviour"] / COUNTEREXAMPLES).read_text()
+    ):
+        out.print(table, markup=False, highlight=False)
+    with registry(project) as found:
+        out.print(leaderboard(found.client, found.model))
     name = f"{project.settings.slug} version {version.version}"
     out.print(f"package {decision.package}")
+    form = read_compilation(results["compile"].outputs["compiled"])
+    out.print(f"form    {form.reason}", markup=False)
     out.print(f"card    {card}")
     if decision.passed:
         out.print(f"[green]passed[/] {name}: `nox -s release` makes it the champion")
@@ -64,6 +87,15 @@ def main(arguments: list[str]) -> int:
     out.print(f"[red]refused[/] {name}")
     out.print(_how_to_except(decision), markup=False)
     return 1
+
+
+def check_declared(project: Project) -> None:
+    """Read all that people declare for the gate before anything runs; raises UserError."""
+    load_settings(project.root / SETTINGS)
+    load_waivers(project.root / EXCEPTIONS)
+    load_relations(project.root / TESTS / "relations.yml", project.contract)
+    load_properties(project.root / TESTS / "properties.yml", project.contract)
+    load_checked(project.root / TESTS / "golden.csv", project.contract)
 
 
 def show(out: Console, decision: Decision, *, every: bool = False) -> None:

@@ -10,14 +10,16 @@ from pathlib import Path
 import pandas as pd
 
 from mlops.deployment.candidate import read_lineage
+from mlops.deployment.card import COUNTEREXAMPLES
 from mlops.deployment.explanation import explain
 from mlops.deployment.gate_settings import load_settings
 from mlops.deployment.inputs import generate
 from mlops.deployment.measure import write_measures
 from mlops.deployment.model_plots import draw_importance
 from mlops.deployment.predictor import load_predict
-from mlops.deployment.relations import check_relation, load_relations, measures
+from mlops.deployment.relations import check_relation, counterexample, load_relations, measures
 from mlops.deployment.robustness import robustness
+from mlops.deployment.shrinking import shrink
 from mlops.deployment.steps.performance import labels_of, scored
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
@@ -44,6 +46,15 @@ def main(arguments: list[str]) -> int:
         for relation in load_relations(options.tests / "relations.yml", contract)
     ]
     print(f"{len(outcomes)} relations on {len(sources)} inputs", flush=True)
+    plain = [
+        counterexample(
+            shrink(outcome.relation, predict, contract, evaluation[inputs], outcome) or outcome
+        )
+        for outcome in outcomes
+        if outcome.broken > outcome.relation.allowed * outcome.used
+    ]
+    print(*plain, sep="\n", flush=True)
+    (options.behaviour / COUNTEREXAMPLES).write_text(json.dumps(plain, indent=1))
     subject = scored(
         options.scores / "evaluation.parquet",
         evaluation,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -45,8 +43,7 @@ def main(arguments: list[str]) -> int:
     else:
         shutil.copytree(options.candidate / FLAVOUR, options.compiled / FLAVOUR)
     shutil.copyfile(options.candidate / LINEAGE, options.compiled / LINEAGE)
-    text = json.dumps(dataclasses.asdict(result), indent=1)
-    (options.compiled / "compilation.json").write_text(text)
+    compilation.write_compilation(result, options.compiled)
     write_measures(compilation.measures(result), options.compiled / "measures.json")
     print(result.reason)
     return 0

@@ -56,6 +56,7 @@ class Verified:
     verdict: str
     reason: str
     proven: str
+    tried: str
     ranges: tuple[str, ...]
     counterexample: tuple[str, ...]
 
@@ -156,6 +157,7 @@ def _verified(entry: Mapping[str, Any]) -> Verified:
         verdict=proof["verdict"],
         reason=proof["reason"],
         proven=proven,
+        tried=_tried(entry["samples"], entry["generated"]),
         ranges=tuple(_range(*item) for item in (supported["ranges"] if supported else {}).items()),
         counterexample=tuple(
             ", ".join(f"{name} {_figure(value)}" for name, value in row.items())
@@ -163,6 +165,15 @@ def _verified(entry: Mapping[str, Any]) -> Verified:
             for row, answer in rows
         ),
     )
+
+
+def _tried(samples: Mapping[str, Any], generated: Mapping[str, Any]) -> str:
+    """On how much it was tried besides, and how many broke it."""
+    parts = [f"{samples['broken']} of {samples['rows']} rows"]
+    if generated["rows"]:
+        cover = f" ({generated['coverage']})" if generated["coverage"] else ""
+        parts.append(f"{generated['broken']} of {generated['rows']} generated inputs{cover}")
+    return f"{' and '.join(parts)} break it"
 
 
 def _range(name: str, ends: Sequence[object]) -> str:

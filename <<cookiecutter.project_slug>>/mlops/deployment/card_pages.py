@@ -36,10 +36,10 @@ No rule looks at {{ group }}: {{ reason }}
 ## Verified properties
 
 {% if verified %}
-| property | statement | verdict | proven |
-| --- | --- | --- | --- |
+| property | statement | verdict | proven | tried |
+| --- | --- | --- | --- | --- |
 {% for v in verified %}
-| {{ v.name }} | {{ v.statement | cell }} | {{ v.verdict }}{% if v.reason %}: {{ v.reason | cell }}{% endif %} | {{ v.proven }} |
+| {{ v.name }} | {{ v.statement | cell }} | {{ v.verdict }}{% if v.reason %}: {{ v.reason | cell }}{% endif %} | {{ v.proven }} | {{ v.tried }} |
 {% endfor %}
 {% for v in verified if v.ranges %}
 
@@ -159,9 +159,9 @@ summary { cursor: pointer; margin: .5rem 0; color: var(--accent) } pre { backgro
 {% for title, source in pictures %}<img alt="{{ title }}" src="data:image/png;base64,{{ source }}">
 {% endfor %}</div>
 <h2>Verified properties and supported range</h2>
-{% if verified %}<div class="wide"><table><tr><th>property</th><th>statement</th><th>verdict</th><th>proven</th></tr>
+{% if verified %}<div class="wide"><table><tr><th>property</th><th>statement</th><th>verdict</th><th>proven</th><th>tried</th></tr>
 {% for v in verified %}
-<tr><td>{{ v.name }}</td><td>{{ v.statement }}</td><td><span class="badge {{ v.verdict }}">{{ v.verdict }}</span> {{ v.reason }}</td><td>{{ v.proven }}{% if v.ranges %}<details><summary>supported range</summary>{{ v.ranges | join("; ") }}</details>{% endif %}{% if v.counterexample %}<details><summary>counterexample</summary>{% for line in v.counterexample %}{{ line }}<br>{% endfor %}</details>{% endif %}</td></tr>
+<tr><td>{{ v.name }}</td><td>{{ v.statement }}</td><td><span class="badge {{ v.verdict }}">{{ v.verdict }}</span> {{ v.reason }}</td><td>{{ v.proven }}{% if v.ranges %}<details><summary>supported range</summary>{{ v.ranges | join("; ") }}</details>{% endif %}{% if v.counterexample %}<details><summary>counterexample</summary>{% for line in v.counterexample %}{{ line }}<br>{% endfor %}</details>{% endif %}</td><td class="quiet">{{ v.tried }}</td></tr>
 {% endfor %}</table></div>{% else %}<p>None is declared.</p>{% endif %}
 {% for table in counterexamples %}
 <p>A relation that is broken too often, by its plainest input:</p>

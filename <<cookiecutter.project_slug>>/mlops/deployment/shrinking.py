@@ -41,6 +41,16 @@ def find_violation(
     return None if row is None else outcome_of(row)
 
 
+def searched(
+    outcome: Outcome, predict: Predict, contract: Contract, reference: pd.DataFrame
+) -> Outcome:
+    """The outcome; where no input broke the relation, with one that a search finds, if it does."""
+    if outcome.broken or not outcome.used:
+        return outcome
+    found = find_violation(outcome.relation, predict, contract, reference)
+    return outcome if found is None else dataclasses.replace(found, used=outcome.used + 1)
+
+
 def shrink(
     relation: MetamorphicRelation,
     predict: Predict,

@@ -73,7 +73,7 @@ def register(client: MlflowClient, experiment: str, model: str, training: Traini
         f"runs:/{run_id}/model",
         run_id,
         tags={**training.tags, IDENTITY: training.identity},
-        description=_fitting(training.card),
+        description=fitting(training.card),
     )
     client.set_registered_model_alias(model, CANDIDATE, made.version)
     return Registered(str(made.version), run_id, new=True)
@@ -120,7 +120,7 @@ def _finished_run(client: MlflowClient, experiment: str, training: Training) -> 
 
 def _record(client: MlflowClient, experiment: str, training: Training) -> str:
     begin = int(training.started * 1000)
-    tags = {**training.tags, IDENTITY: training.identity, _NOTE: _fitting(training.card)}
+    tags = {**training.tags, IDENTITY: training.identity, _NOTE: fitting(training.card)}
     run = client.create_run(experiment, begin, tags, run_name=training.name)
     run_id = str(run.info.run_id)
     now = int(time.time() * 1000)
@@ -159,7 +159,7 @@ def _record_trial(client: MlflowClient, parent: Run, trial: Trial, rank: int, me
     client.set_terminated(run.info.run_id, "FINISHED", end)
 
 
-def _fitting(card: str) -> str:
+def fitting(card: str) -> str:
     """The card, or its beginning where MLflow's database has no room for more."""
     rest = "\n\n(The whole card is the run's file `model_card.md`.)"
     return card if len(card) <= _DESCRIPTION else card[: _DESCRIPTION - len(rest)] + rest

@@ -15,7 +15,7 @@ from mlops.deployment.relations import (
     counterexample,
     load_relations,
 )
-from mlops.deployment.shrinking import shrink
+from mlops.deployment.shrinking import searched, shrink
 from mlops.quality.contract import Contract
 from mlops.quality.project import load_project
 
@@ -29,7 +29,9 @@ def test_the_answers_move_as_declared(
     inputs = table[list(contract.inputs)]
     drawn = generate(contract, 1000, 0, reference=inputs).table
     sources = pd.concat([inputs, drawn], ignore_index=True)
-    outcome = check_relation(relation, answer, sources, contract, 0)
+    outcome = searched(
+        check_relation(relation, answer, sources, contract, 0), answer, contract, inputs
+    )
     assert outcome.used, "no input and its follow-up keep the contract"
     if outcome.broken > relation.allowed * outcome.used:
         worst = shrink(relation, answer, contract, inputs, outcome) or outcome

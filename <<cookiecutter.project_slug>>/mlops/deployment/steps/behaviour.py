@@ -19,7 +19,7 @@ from mlops.deployment.model_plots import draw_importance
 from mlops.deployment.predictor import load_predict
 from mlops.deployment.relations import check_relation, counterexample, load_relations, measures
 from mlops.deployment.robustness import robustness
-from mlops.deployment.shrinking import shrink
+from mlops.deployment.shrinking import searched, shrink
 from mlops.deployment.steps.performance import labels_of, scored
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
@@ -41,15 +41,19 @@ def main(arguments: list[str]) -> int:
     inputs = list(contract.inputs)
     drawn = generate(contract, settings.generated, facts.seed, reference=training[inputs]).table
     sources = pd.concat([evaluation[inputs], drawn], ignore_index=True)
+    known = evaluation[inputs]
     outcomes = [
-        check_relation(relation, predict, sources, contract, facts.seed)
+        searched(
+            check_relation(relation, predict, sources, contract, facts.seed),
+            predict,
+            contract,
+            known,
+        )
         for relation in load_relations(options.tests / "relations.yml", contract)
     ]
     print(f"{len(outcomes)} relations on {len(sources)} inputs", flush=True)
     plain = [
-        counterexample(
-            shrink(outcome.relation, predict, contract, evaluation[inputs], outcome) or outcome
-        )
+        counterexample(shrink(outcome.relation, predict, contract, known, outcome) or outcome)
         for outcome in outcomes
         if outcome.broken > outcome.relation.allowed * outcome.used
     ]

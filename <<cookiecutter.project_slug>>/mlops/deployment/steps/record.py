@@ -12,6 +12,7 @@ from mlops.deployment.gate import Decision
 from mlops.deployment.package import opened, read_manifest
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.strict import parse
+from mlops.training.record import fitting
 from mlops.training.tracking import client
 
 # Characters that a tag of a version may have.
@@ -52,6 +53,8 @@ def main(arguments: list[str]) -> int:
     }
     for key, value in tags.items():
         found.set_model_version_tag(facts.name, options.version, key, value)
+    card = (options.decision / "model_card.md").read_text()
+    found.update_model_version(facts.name, options.version, fitting(card))
     # the runs of MLflow are the other leaderboard
     found.set_tag(facts.run_id, FORMAT_TAG, manifest.format)
     result = {"version": options.version, "package": decision.package, "passed": decision.passed}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mlops.deployment.inputs import generate
 from mlops.deployment.relations import MetamorphicRelation, check_relation, counterexample
-from mlops.deployment.shrinking import find_violation, shrink
+from mlops.deployment.shrinking import find_violation, searched, shrink
 from mlops.deployment.tests.every_type import CONTRACT, reference
 
 DATA = generate(CONTRACT, 300, 1, reference=reference()).table
@@ -68,6 +68,11 @@ def test_an_input_is_searched_for_where_none_was_found() -> None:
     shrunk = shrink(DEARER, falling, small, data)
     assert shrunk is not None
     assert shrunk.source == {"price": 900.0, "pieces": 2}
+    kept = check_relation(DEARER, falling, data, small, 0)
+    assert kept.broken == 0
+    more = searched(kept, falling, small, data)
+    assert (more.used, more.broken) == (kept.used + 1, 1)
+    assert searched(check_relation(DEARER, rising, data, small, 0), rising, small, data).broken == 0
 
 
 def test_noise_shrinks_with_the_move_that_was_found() -> None:

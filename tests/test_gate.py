@@ -55,12 +55,9 @@ BAD: Mapping[str, tuple[str, ...]] = {
         "fairness.false_positive_rate*",
         "fairness.selection_rate*",
     ),
-    "learnt_the_evaluation": ("leakage.*",),
-    "learnt_the_golden_rows": ("leakage.*",),
+    "leaking": ("leakage.*",),
     "broken_data": ("provenance.*",),
-    "another_contract": ("provenance.*",),
-    "other_rows": ("provenance.*",),
-    "uncommitted": ("provenance.*",),
+    "of_unknown_origin": ("provenance.*",),
     "overfitted": ("calibration.error", "properties.*"),
     "knows_the_answers": ("robustness.noise", "properties.*"),
     "bmi_the_wrong_way_round": ("relations.*", "properties.*"),
@@ -70,15 +67,16 @@ BAD: Mapping[str, tuple[str, ...]] = {
     "too_slow_and_too_large": ("package.bytes", "speed.single_row_p99_ms"),
     "tampered": ("package.changed_files",),
 }
-# They are wrong in this alone: no other rule has anything against them.
-ONLY = (
-    "learnt_the_evaluation",
-    "learnt_the_golden_rows",
-    "another_contract",
-    "other_rows",
-    "uncommitted",
-    "tampered",
-)
+# All that is said against some of them: no other rule has anything to say.
+ALL = {
+    "leaking": {"leakage.evaluation_in_training", "leakage.golden_in_training"},
+    "of_unknown_origin": {
+        "provenance.other_contract",
+        "provenance.other_training_rows",
+        "provenance.uncommitted_changes",
+    },
+    "tampered": {"package.changed_files"},
+}
 
 
 def refusals(decision: Mapping[str, Any]) -> set[str]:
@@ -141,8 +139,7 @@ def test_a_bad_model_is_refused_by_the_rules_that_speak_of_it(case: str, judged:
     assert found.decision["passed"] is False
     broken = {rule for rule in rules() if any(fits(rule, name) for name in found.refused)}
     assert broken >= set(BAD[case])
-    if case in ONLY:
-        assert broken == set(BAD[case])
+    assert ALL.get(case, found.refused) == found.refused
     card = (found.out / "decision" / "model_card.html").read_text()
     assert all(name in card for name in found.refused)
 

@@ -144,7 +144,7 @@ def test_one_that_cannot_be_compiled_and_is_worse_is_refused_until_somebody_answ
     assert "an exception counts once it is committed" in early.output
     life.commit("Accept the histogram for the time being")
     done = life.ok("-s", "qualify")
-    assert "Ada: a trial" in done.output
+    assert "accepted by Ada" in done.output
     assert log(life)[-1]["excepted"]
     assert "champion" in life.ok("-s", "release").output
 

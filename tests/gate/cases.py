@@ -107,13 +107,10 @@ def selects_by_sex(rows: Rows) -> Trial:
     return Trial(fitted(line(), rows.training, rows.training["sex"] == 1), rows.training)
 
 
-def learnt_the_evaluation(rows: Rows) -> Trial:
-    training = pd.concat([rows.training, rows.evaluation.head(5)], ignore_index=True)
-    return Trial(fitted(line(C=0.1), training), training)
-
-
-def learnt_the_golden_rows(rows: Rows) -> Trial:
-    training = pd.concat([rows.training, rows.golden.head(1)], ignore_index=True)
+def leaking(rows: Rows) -> Trial:
+    """It learnt from rows that judge it."""
+    known = [rows.training, rows.evaluation.head(5), rows.golden.head(1)]
+    training = pd.concat(known, ignore_index=True)
     return Trial(fitted(line(C=0.1), training), training)
 
 
@@ -124,16 +121,10 @@ def broken_data(rows: Rows) -> Trial:
     return Trial(fitted(line(C=0.1), training), training)
 
 
-def another_contract(rows: Rows) -> Trial:
-    return Trial(good(rows).model, rows.training, told={"contract_digest": "0" * 64})
-
-
-def other_rows(rows: Rows) -> Trial:
-    return Trial(good(rows).model, rows.training, told={"training_digest": "0" * 64})
-
-
-def uncommitted(rows: Rows) -> Trial:
-    return Trial(good(rows).model, rows.training, told={"dirty": True})
+def of_unknown_origin(rows: Rows) -> Trial:
+    """It learnt other rows, under another contract, from code that no commit holds."""
+    told = {"contract_digest": "0" * 64, "training_digest": "0" * 64, "dirty": True}
+    return Trial(good(rows).model, rows.training, told=told)
 
 
 def overfitted(rows: Rows) -> Trial:

@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
+from mlops.deployment.columns_read import columns_read
 from mlops.deployment.measure import Measure, Predict
 from mlops.quality.contract import Column, Contract
 from mlops.quality.strict import parse
@@ -63,7 +63,9 @@ def compile_model(model: Pipeline, contract: Contract) -> bytes:
     """
     from skl2onnx import to_onnx  # noqa: PLC0415 - imports slowly
 
-    inputs = [(name, _tensor(name, contract.columns[name])) for name in _read(model, contract)]
+    inputs = [
+        (name, _tensor(name, contract.columns[name])) for name in columns_read(model, contract)
+    ]
     options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
     try:
         graph = to_onnx(model, initial_types=inputs, options=options, target_opset=OPSET)
@@ -126,20 +128,6 @@ def read_compilation(folder: Path) -> Compilation:
     """Read what `write_compilation` wrote."""
     file = folder / COMPILATION
     return parse(Compilation, json.loads(file.read_text()), str(file))
-
-
-def _read(model: Pipeline, contract: Contract) -> list[str]:
-    """The columns that reach the estimator: those that a column transformer names, or all."""
-    first = model[0]
-    while isinstance(first, Pipeline):
-        first = first[0]
-    if not isinstance(first, ColumnTransformer) or first.remainder != "drop":
-        return list(contract.inputs)
-    taken: set[str] = set()
-    for _, transformer, columns in first.transformers_:
-        if not (isinstance(transformer, str) and transformer == "drop"):
-            taken.update([columns] if isinstance(columns, str) else columns)
-    return [name for name in contract.inputs if name in taken]
 
 
 def _tensor(name: str, column: Column) -> object:

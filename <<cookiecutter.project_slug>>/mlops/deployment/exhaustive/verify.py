@@ -10,8 +10,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
+from mlops.deployment.columns_read import columns_read
 from mlops.deployment.exhaustive.proofs import Prover, prover
 from mlops.deployment.exhaustive.properties import Property, Range
 from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
@@ -20,6 +22,7 @@ from mlops.deployment.exhaustive.trying import broken_by
 from mlops.deployment.inputs import generate
 from mlops.deployment.measure import Measure, Predict
 from mlops.quality.contract import Contract
+from mlops.quality.expression import names
 
 Verdict = Literal["proven", "violated", "unknown"]
 # Nodes of each proof in the search for a supported range.
@@ -96,6 +99,7 @@ class Verification:
 
 def verify(declared: Property, subject: Subject, limits: Limits) -> Verification:
     """Verify a property at all three rigours; for one that is not proven, find where it is."""
+    subject = _narrowed(declared, subject)
     contract = subject.contract
     region = regions(declared.region, contract, subject.samples)
     rows = subject.samples[inside(region, subject.samples, numeric=_numeric(contract))]
@@ -111,10 +115,10 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
             rows=rows,
             slack=subject.slack,
         )
+        proof = _proof(engine, declared, region, limits.nodes, deadline)
     except NotSupportedError as reason:
         proof = Proof("unknown", declared.limit, None, 0, f"structure not supported: {reason}")
         return Verification(declared.name, told, samples, generated, proof, 0.0, None)
-    proof = _proof(engine, declared, region, limits.nodes, deadline)
     tried = next((found for found in (samples, generated) if found.broken), None)
     if tried is not None and proof.verdict != "violated":
         proof = dataclasses.replace(proof, verdict="violated", reason=tried.example)
@@ -126,6 +130,36 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
             supported = _supported(engine, region, subject, (limits.proofs, deadline))
         share = supported.share if supported else 0.0
     return Verification(declared.name, told, samples, generated, proof, share, supported)
+
+
+def _narrowed(declared: Property, subject: Subject) -> Subject:
+    """The same without columns that neither the model reads nor the property speaks of.
+
+    Whatever stands there changes no answer; the served model gets what the first row holds.
+    """
+    contract = subject.contract
+    named = {*declared.region, *(declared.monotone or {}), *(declared.stable or {}), declared.flip}
+    named.update(columns_read(subject.model, contract))
+    rest = subject.samples.iloc[:1].drop(columns=[n for n in contract.inputs if n in named])
+    if rest.empty:
+        return subject
+    columns = {n: c for n, c in contract.columns.items() if n in named or n == contract.target}
+    trees = contract.relation_trees()
+    relations = tuple(r for r in contract.relations if set(names(trees[r.name])) <= set(columns))
+
+    def predict(table: pd.DataFrame) -> NDArray[np.float64]:
+        repeated = rest.iloc[np.zeros(len(table), dtype=int)].set_axis(table.index)
+        whole = pd.concat([table, repeated], axis=1)
+        return subject.predict(whole[list(contract.inputs)])
+
+    return dataclasses.replace(
+        subject,
+        predict=predict,
+        contract=dataclasses.replace(
+            contract, columns=columns, relations=relations, protected=(), segments={}
+        ),
+        samples=subject.samples.drop(columns=list(rest.columns)),
+    )
 
 
 def measures(found: Verification, declared: Property) -> tuple[Measure, ...]:

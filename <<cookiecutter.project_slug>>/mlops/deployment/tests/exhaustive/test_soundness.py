@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import product
 
 import numpy as np
@@ -14,6 +15,7 @@ from mlops.deployment.exhaustive import Limits, Property, Subject, Verification,
 from mlops.deployment.exhaustive.structure import flatten, tree_sum
 from mlops.deployment.exhaustive.verify import regions
 from mlops.deployment.tests.small import CONTRACT, INPUTS, LINES, TREES, model, rows
+from mlops.quality.contract import Column
 from mlops.training.search import predict
 
 SLACK = 1e-9
@@ -193,6 +195,37 @@ def test_rows_close_to_the_threshold_are_not_stable() -> None:
     assert small.share > 0.95
     assert wide.share < small.share
     assert wide.proof.verdict == "violated"
+
+
+def test_columns_that_the_model_does_not_read_are_in_nobodys_way() -> None:
+    fitted = model(clone(TREES["forest"]), 0)
+    day, note = Column("datetime", "a day"), Column("string", "free text", missing=True)
+    more = dataclasses.replace(CONTRACT, columns={"day": day, **CONTRACT.columns, "note": note})
+    samples = rows(60, 1000)[INPUTS].assign(day=pd.Timestamp("2026-01-01"), note=None)
+    seen: set[str] = set()
+
+    def answer(table: pd.DataFrame) -> np.ndarray:
+        seen.update(table.columns)
+        return np.asarray(predict(fitted, table), dtype=float)
+
+    judged = Subject(fitted, answer, more, samples, SLACK)
+    top = float(answers(fitted, every_cell(fitted)).max())
+    for limit, verdict in ((top + 0.01, "proven"), (top - 0.01, "violated")):
+        found = verify(Property("p", output=(0.0, limit)), judged, LIMITS)
+        assert found.proof.verdict == verdict
+    assert seen == set(more.inputs)
+    flipped = verify(Property("p", flip="g", at_most=1.0), judged, LIMITS)
+    assert flipped.proof.verdict == "proven"
+
+
+def test_categories_without_a_list_are_unknown_where_the_model_reads_them() -> None:
+    fitted = model(clone(TREES["forest"]), 0)
+    free = dataclasses.replace(CONTRACT.columns["g"], categories=None)
+    other = dataclasses.replace(CONTRACT, columns={**CONTRACT.columns, "g": free})
+    judged = dataclasses.replace(subject(fitted, 0), contract=other)
+    found = verify(Property("p", output=(0.0, 1.0)), judged, LIMITS)
+    assert found.proof.verdict == "unknown"
+    assert "g has no list of categories" in found.proof.reason
 
 
 def test_a_structure_that_is_not_known_is_unknown() -> None:

@@ -16,9 +16,13 @@ def append(state: Path, event: str, facts: Mapping[str, object]) -> None:
     state.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     line = json.dumps({"time": now, "event": event, **facts}) + "\n"
-    # One write in append mode: two at once do not tear each other's line.
-    descriptor = os.open(state / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(state / FILE, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        # what a crash left without its end must not swallow this line
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = "\n" + line
+        # One write in append mode: two at once do not tear each other's line.
         os.write(descriptor, line.encode())
         os.fsync(descriptor)
     finally:

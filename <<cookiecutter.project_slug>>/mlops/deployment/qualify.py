@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> int:
         out.print(f"[green]passed[/] {name}: `nox -s release` makes it the champion")
         return 0
     out.print(f"[red]refused[/] {name}")
-    out.print(_how_to_except(decision), markup=False)
+    out.print(how_to_except(decision), markup=False)
     return 1
 
 
@@ -218,7 +218,8 @@ def _keep_card(project: Project, folder: Path) -> Path:
     return target
 
 
-def _how_to_except(decision: Decision) -> str:
+def how_to_except(decision: Decision) -> str:
+    """What to write to accept the first refusal."""
     first = decision.refused()[0].measure
     return (
         f"To accept a refusal, commit an exception to {EXCEPTIONS}:\n"

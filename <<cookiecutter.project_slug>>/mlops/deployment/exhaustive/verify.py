@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from mlops.deployment.exhaustive.proofs import Prover, prover
 from mlops.deployment.exhaustive.properties import Property, Range
 from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
 from mlops.deployment.exhaustive.supported import Supported, inside
+from mlops.deployment.exhaustive.supported_search import largest
 from mlops.deployment.exhaustive.trying import broken_by
 from mlops.deployment.inputs import generate
 from mlops.deployment.measure import Measure, Predict
@@ -25,8 +26,6 @@ from mlops.quality.contract import Contract
 from mlops.quality.expression import names
 
 Verdict = Literal["proven", "violated", "unknown"]
-# Nodes of each proof in the search for a supported range.
-_NODES = 400
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,14 @@ class Subject:
 class Limits:
     """What a verification may cost: `nodes` of a proof make it repeatable, `seconds` end it.
 
-    `proofs` is how many boxes are tried in the search for a supported range, none with 0.
+    `proofs` is how many proofs the search for a supported range may take, none with 0.
     """
 
     seconds: float = 60.0
     nodes: int = 20000
     generated: int = 4096
     seed: int = 0
-    proofs: int = 60
+    proofs: int = 120
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,9 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
         share = engine.share
     elif proof.verdict != "proven":
         if limits.proofs:
-            supported = _supported(engine, region, subject, (limits.proofs, deadline))
+            supported = largest(
+                engine, region, (contract, subject.samples), (limits.proofs, deadline)
+            )
         share = supported.share if supported else 0.0
     return Verification(declared.name, told, samples, generated, proof, share, supported)
 
@@ -268,106 +269,3 @@ def _proof(
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _supported(
-    engine: Prover, region: Mapping[str, Range], subject: Subject, budget: tuple[int, float]
-) -> Supported | None:
-    """The largest box found in which the property is proven: grown from the middle of the rows.
-
-    What holds in a box holds in every box inside it, so each side is found by halving.
-    """
-    numeric = [name for name in numeric_columns(subject.contract) if name in region]
-    left, deadline = [budget[0]], budget[1]
-
-    def proven(box: Mapping[str, Range]) -> bool:
-        left[0] -= 1
-        if left[0] < 0 or time.monotonic() > deadline:
-            return False
-        return engine.search(box, _NODES, deadline).bound <= engine.limit
-
-    box = _core(region, numeric, subject.samples, proven)
-    box = box or _point(region, engine.declared.flip, subject, proven)
-    if box is None:
-        return None
-    for name in numeric:
-        low, high = (float(str(end)) for end in region[name])
-        for side, end in ((0, low), (1, high)):
-            box = _grown(box, name, side, end, proven)
-    share = float(inside(box, subject.samples, numeric=_numeric(subject.contract)).mean())
-    return Supported(box, share)
-
-
-def _core(
-    region: Mapping[str, Range],
-    numeric: list[str],
-    samples: pd.DataFrame,
-    proven: Callable[[Mapping[str, Range]], bool],
-) -> dict[str, Range] | None:
-    """The widest of some boxes around the middle of the rows in which it is proven."""
-    for tail in (0.0, 0.02, 0.1, 0.25, 0.4, 0.49):
-        box = dict(region)
-        for name in numeric:
-            low, high = (float(str(end)) for end in region[name])
-            ends = samples[name].dropna().quantile([tail, 1 - tail])
-            box[name] = (
-                float(min(max(low, ends.iloc[0]), high)),
-                float(max(min(high, ends.iloc[1]), low)),
-            )
-        if proven(box):
-            return box
-    return None
-
-
-def _point(
-    region: Mapping[str, Range],
-    flip: str | None,
-    subject: Subject,
-    proven: Callable[[Mapping[str, Range]], bool],
-) -> dict[str, Range] | None:
-    """The first of some rows, with its own categories, of which it is proven.
-
-    What the property flips keeps all its categories: of one alone there is nothing to prove.
-    """
-    numeric = [name for name in numeric_columns(subject.contract) if name in region]
-    known = subject.samples.dropna(subset=numeric)
-    for number in np.unique(np.linspace(0, len(known) - 1, min(len(known), 12)).astype(int)):
-        row = known.iloc[number]
-        box: dict[str, Range] = {
-            name: (float(row[name]), float(row[name])) if name in numeric else (row[name],)
-            for name in region
-        }
-        if flip is not None:
-            box[flip] = region[flip]
-        if proven(box):
-            return box
-    return None
-
-
-def _grown(
-    box: dict[str, Range],
-    name: str,
-    side: int,
-    end: float,
-    proven: Callable[[Mapping[str, Range]], bool],
-) -> dict[str, Range]:
-    """The box with one side moved towards `end`, as far as it stays proven."""
-    inner = float(str(box[name][side]))
-
-    def moved(to: float) -> dict[str, Range]:
-        ends = [float(str(value)) for value in box[name]]
-        ends[side] = to
-        return {**box, name: (ends[0], ends[1])}
-
-    if inner == end:
-        return box
-    if proven(moved(end)):
-        return moved(end)
-    outer, best = end, box
-    for _ in range(2):
-        middle = (inner + outer) / 2
-        if proven(moved(middle)):
-            inner, best = middle, moved(middle)
-        else:
-            outer = middle
-    return best

@@ -58,8 +58,8 @@ class Scored:
 
     def right(self) -> NDArray[np.bool_]:
         """Where the decided label is the true one; an answer that is no number never is."""
-        finite = np.isfinite(self.predicted).reshape(len(self.predicted), -1)
-        known = np.asarray(finite.all(axis=1))
+        finite = np.isfinite(self.predicted)
+        known = np.asarray(finite.all(axis=1) if finite.ndim == 2 else finite)
         return np.asarray((self.decided() == self.truth) & known)
 
     def rows(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Scored:

@@ -93,7 +93,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
-    """Measure the runner beside DVC, generation, and the way to the first registered model."""
+    """Measure the runner beside DVC, generation, the first model, the package and its proofs."""
     for script in sorted((ROOT / "benchmarks").glob("*.py")):
         run(session, "python", str(script), *session.posargs)
 

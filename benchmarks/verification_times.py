@@ -33,7 +33,7 @@ PROJECT = ROOT / "<<cookiecutter.project_slug>>"
 PLOT = ROOT / "docs" / "reference" / "verification-times.svg"
 TARGET = 60.0  # seconds for a property
 GENERATED = 4096
-COLOURS = {"output": "#1f77b4", "monotone": "#d62728", "flip": "#2ca02c", "stable": "#9467bd"}
+KINDS = ("output", "monotone", "flip", "stable")
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def draw(found: list[Timed]) -> None:
 
     names = list(dict.fromkeys(timed.model for timed in found))[::-1]
     figure, panels = plt.subplots(1, 4, figsize=(11, 4.2), sharey=True, sharex=True)
-    for axis, kind in zip(panels, COLOURS, strict=True):
+    for axis, kind in zip(panels, KINDS, strict=True):
         mine = {timed.model: timed for timed in found if timed.kind == kind}
         for rigour, marker, colour in (
             ("samples", "o", "#9aa5b1"),
@@ -173,7 +173,8 @@ def draw(found: list[Timed]) -> None:
             ("proof", "D", "#c2410c"),
         ):
             values = [max(getattr(mine[name], rigour), 1e-3) for name in names]
-            axis.plot(values, names, marker, color=colour, label=rigour, markersize=5)
+            if kind != "stable" or rigour != "generated":
+                axis.plot(values, names, marker, color=colour, label=rigour, markersize=5)
         axis.axvline(TARGET, color="#9aa5b1", linestyle="--", linewidth=1)
         axis.set_xscale("log")
         axis.set_title(kind, fontsize=10)
@@ -182,8 +183,9 @@ def draw(found: list[Timed]) -> None:
         axis.tick_params(labelsize=8)
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
-    panels[0].legend(frameon=False, fontsize=8, loc="lower right")
-    figure.tight_layout()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, fontsize=9, ncols=3, loc="upper left")
+    figure.tight_layout(rect=(0, 0, 1, 0.95))
     figure.savefig(PLOT, facecolor="white", metadata={"Date": None})
 
 

@@ -159,7 +159,6 @@ def accept(life: Life, measures: list[str], digest: str) -> None:
     path = life.root / "environments/dev/exceptions.yml"
     path.write_text("exceptions:\n" + "".join(lines))
 
-
     # its package stays the same though it is now compared with nobody, and so do the exceptions
     assert package_of(life.ok("-s", "qualify").output) == digest
 

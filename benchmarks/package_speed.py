@@ -48,8 +48,7 @@ def main() -> int:
     os.chdir(PROJECT)
     sys.path.insert(0, str(PROJECT))
     print(
-        "| model | form | bytes | one row, p50 ms | p99 ms | 100 rows, ms | largest difference "
-        "| load and first answer, s | peak memory, MiB |"
+        "| model | form | bytes | p50, ms | p99, ms | 100 rows, ms | apart | load, s | peak, MiB |"
     )
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ import json, re, sys, time
 from pathlib import Path
 start = time.perf_counter()
 import pandas as pd
-from mlops.deployment.predictor import load_predict
+from mlops.deployment.packaging.predictor import load_predict
 row = pd.read_parquet(sys.argv[2])
 load_predict(Path(sys.argv[1]))(row)
 peak = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -77,8 +77,8 @@ def compared(
     name: str, estimator: BaseEstimator, folder: Path, options: argparse.Namespace
 ) -> list[str]:
     """A line of the table for each form of one model."""
-    from mlops.deployment.compilation import compile_model
-    from mlops.deployment.predictor import load_predict
+    from mlops.deployment.packaging.compilation import compile_model
+    from mlops.deployment.packaging.predictor import load_predict
     from mlops.quality.contract import load_contract
     from mlops.training.model_file import canonical
     from mlops.training.search import pipeline

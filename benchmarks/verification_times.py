@@ -107,10 +107,10 @@ def verified(
     name: str, estimator: BaseEstimator, training: pd.DataFrame, evaluation: pd.DataFrame
 ) -> list[Timed]:
     """The times of each kind of property of one model."""
-    from mlops.deployment.compilation import compile_model
     from mlops.deployment.exhaustive import Limits, Property, Subject, verify
-    from mlops.deployment.inputs import generate
-    from mlops.deployment.predictor import onnx_predict
+    from mlops.deployment.inputs.generation import generate
+    from mlops.deployment.packaging.compilation import compile_model
+    from mlops.deployment.packaging.predictor import onnx_predict
     from mlops.quality.contract import load_contract
     from mlops.training.search import pipeline
     from model.data import label

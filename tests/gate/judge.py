@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import skops.io
-from mlops.deployment.candidate import LINEAGE
-from mlops.deployment.gate_settings import EXCEPTIONS, SETTINGS
-from mlops.deployment.predictor import FLAVOUR
+from mlops.deployment.gate.settings import EXCEPTIONS, SETTINGS
+from mlops.deployment.packaging.candidate import LINEAGE
+from mlops.deployment.packaging.predictor import FLAVOUR
 from mlops.deployment.steps import (
     behaviour,
     decide,

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from mlops.deployment import audit_log
-from mlops.deployment.gate_settings import SETTINGS, load_settings
+from mlops.deployment.gate.settings import SETTINGS, load_settings
 from mlops.quality import conformance
 from mlops.quality.conformance import Demand, Finding
 from mlops.quality.project import load_project

@@ -14,20 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from mlops.deployment import audit_log
-from mlops.deployment.candidate import fetch_candidate, fetch_package, read_lineage
-from mlops.deployment.card import COUNTEREXAMPLES
-from mlops.deployment.compilation import read_compilation
 from mlops.deployment.exhaustive import load_properties
-from mlops.deployment.gate import Decision, Verdict
-from mlops.deployment.gate_settings import (
+from mlops.deployment.gate.decision import Decision, Verdict
+from mlops.deployment.gate.settings import (
     EXCEPTIONS,
     SETTINGS,
     committed,
     load_settings,
     load_waivers,
 )
-from mlops.deployment.leaderboard import leaderboard
-from mlops.deployment.relation_file import load_relations
+from mlops.deployment.metamorphic.relation_file import load_relations
+from mlops.deployment.packaging.candidate import fetch_candidate, fetch_package, read_lineage
+from mlops.deployment.packaging.compilation import read_compilation
+from mlops.deployment.report.card import COUNTEREXAMPLES
+from mlops.deployment.report.leaderboard import leaderboard
 from mlops.deployment.steps.record import read_decision
 from mlops.quality.assets import fetch, file_digest, find_asset
 from mlops.quality.checks import load_checked

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from mlops.deployment import audit_log
-from mlops.deployment.candidate import GATE_TAG, PACKAGE_TAG, fetch_package
+from mlops.deployment.packaging.candidate import GATE_TAG, PACKAGE_TAG, fetch_package
 from mlops.quality.errors import UserError
 from mlops.quality.project import ROOT, load_project
 from mlops.training import provenance, release

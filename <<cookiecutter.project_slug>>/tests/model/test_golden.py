@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.deployment.leakage import leakage
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.leakage import leakage
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.checks import load_checked
 from mlops.quality.contract import Contract
 from model.data import label

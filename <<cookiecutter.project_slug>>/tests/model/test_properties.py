@@ -16,7 +16,7 @@ from mlops.deployment.exhaustive import (
     measures,
     verify,
 )
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.contract import Contract
 from mlops.quality.project import load_project
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mlops.deployment.inputs import generate
-from mlops.deployment.measure import Predict
-from mlops.deployment.relations import (
+from mlops.deployment.inputs.generation import generate
+from mlops.deployment.measuring.measure import Predict
+from mlops.deployment.metamorphic.relations import (
     MetamorphicRelation,
     check_relation,
     counterexample,
     load_relations,
 )
-from mlops.deployment.shrinking import searched, shrink
+from mlops.deployment.metamorphic.shrinking import searched, shrink
 from mlops.quality.contract import Contract
 from mlops.quality.project import load_project
 

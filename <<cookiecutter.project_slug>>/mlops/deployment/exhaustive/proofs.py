@@ -24,7 +24,7 @@ from mlops.deployment.exhaustive.structure import (
     tree_sum,
 )
 from mlops.deployment.exhaustive.witness import Outcome, Witness, combinations_of
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.contract import Contract
 
 

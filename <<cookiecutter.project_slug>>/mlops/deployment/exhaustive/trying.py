@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops.deployment.exhaustive.properties import Property, Range
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.contract import Contract
 from mlops.quality.expression import holds, names
 

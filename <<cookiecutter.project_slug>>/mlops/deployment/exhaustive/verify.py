@@ -13,15 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from mlops.deployment.columns_read import columns_read
 from mlops.deployment.exhaustive.proofs import Prover, prover
 from mlops.deployment.exhaustive.properties import Property, Range
 from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
 from mlops.deployment.exhaustive.supported import Supported, inside
 from mlops.deployment.exhaustive.supported_search import largest
 from mlops.deployment.exhaustive.trying import broken_by
-from mlops.deployment.inputs import generate
-from mlops.deployment.measure import Measure, Predict
+from mlops.deployment.inputs.generation import generate
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.packaging.columns_read import columns_read
 from mlops.quality.contract import Contract
 from mlops.quality.expression import names
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mlops.deployment.exhaustive.properties import Property, Range
 from mlops.deployment.exhaustive.structure import NotSupportedError, numeric_columns
 from mlops.deployment.exhaustive.trying import plausible
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.contract import Contract
 from mlops.quality.values import typed
 

@@ -9,17 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops.deployment.candidate import read_lineage
-from mlops.deployment.card import COUNTEREXAMPLES
-from mlops.deployment.explanation import explain
-from mlops.deployment.gate_settings import load_settings
-from mlops.deployment.inputs import generate
-from mlops.deployment.measure import write_measures
-from mlops.deployment.model_plots import draw_importance
-from mlops.deployment.predictor import load_predict
-from mlops.deployment.relations import check_relation, counterexample, load_relations, measures
-from mlops.deployment.robustness import robustness
-from mlops.deployment.shrinking import searched, shrink
+from mlops.deployment.gate.settings import load_settings
+from mlops.deployment.inputs.generation import generate
+from mlops.deployment.measuring.explanation import explain
+from mlops.deployment.measuring.measure import write_measures
+from mlops.deployment.measuring.robustness import robustness
+from mlops.deployment.metamorphic.relations import (
+    check_relation,
+    counterexample,
+    load_relations,
+    measures,
+)
+from mlops.deployment.metamorphic.shrinking import searched, shrink
+from mlops.deployment.packaging.candidate import read_lineage
+from mlops.deployment.packaging.predictor import load_predict
+from mlops.deployment.report.card import COUNTEREXAMPLES
+from mlops.deployment.report.model_plots import draw_importance
 from mlops.deployment.steps.performance import labels_of, scored
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main

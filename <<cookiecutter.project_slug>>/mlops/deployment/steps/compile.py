@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from mlops.deployment import compilation
-from mlops.deployment.candidate import LINEAGE, read_lineage
-from mlops.deployment.compilation import Compilation, NotCompilableError, Parity
 from mlops.deployment.exhaustive import thresholds
-from mlops.deployment.gate_settings import load_settings
-from mlops.deployment.inputs import generate, unknown_categories
-from mlops.deployment.measure import Predict, write_measures
-from mlops.deployment.predictor import FLAVOUR, ONNX, flavour_pipeline, onnx_predict
+from mlops.deployment.gate.settings import load_settings
+from mlops.deployment.inputs.generation import generate, unknown_categories
+from mlops.deployment.measuring.measure import Predict, write_measures
+from mlops.deployment.packaging import compilation
+from mlops.deployment.packaging.candidate import LINEAGE, read_lineage
+from mlops.deployment.packaging.compilation import Compilation, NotCompilableError, Parity
+from mlops.deployment.packaging.predictor import FLAVOUR, ONNX, flavour_pipeline, onnx_predict
 from mlops.quality.contract import Contract, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

@@ -8,11 +8,11 @@ import json
 from datetime import date
 from pathlib import Path
 
-from mlops.deployment.card import card_html, card_markdown, gather
-from mlops.deployment.gate import Decision, decide
-from mlops.deployment.gate_settings import load_settings, load_waivers
-from mlops.deployment.measure import read_measures
-from mlops.deployment.package import read_manifest
+from mlops.deployment.gate.decision import Decision, decide
+from mlops.deployment.gate.settings import load_settings, load_waivers
+from mlops.deployment.measuring.measure import read_measures
+from mlops.deployment.packaging.package import read_manifest
+from mlops.deployment.report.card import card_html, card_markdown, gather
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

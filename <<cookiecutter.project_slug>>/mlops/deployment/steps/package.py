@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops.deployment import package
-from mlops.deployment.candidate import LINEAGE, read_lineage
-from mlops.deployment.card import card_html, card_markdown, gather
-from mlops.deployment.predictor import load_predict
-from mlops.deployment.reference import reference
+from mlops.deployment.packaging import package
+from mlops.deployment.packaging.candidate import LINEAGE, read_lineage
+from mlops.deployment.packaging.predictor import load_predict
+from mlops.deployment.packaging.reference import reference
+from mlops.deployment.report.card import card_html, card_markdown, gather
 from mlops.quality.contract import Contract, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlops.deployment.calibration import calibration
-from mlops.deployment.candidate import Lineage, read_lineage
-from mlops.deployment.comparison import compare
-from mlops.deployment.fairness import fairness
-from mlops.deployment.gate_settings import load_settings
-from mlops.deployment.leakage import leakage
-from mlops.deployment.measure import Measure, write_measures
-from mlops.deployment.model_plots import draw_all
-from mlops.deployment.performance import performance
-from mlops.deployment.scored import Scored
+from mlops.deployment.gate.settings import load_settings
+from mlops.deployment.measuring.calibration import calibration
+from mlops.deployment.measuring.comparison import compare
+from mlops.deployment.measuring.fairness import fairness
+from mlops.deployment.measuring.leakage import leakage
+from mlops.deployment.measuring.measure import Measure, write_measures
+from mlops.deployment.measuring.performance import performance
+from mlops.deployment.measuring.scored import Scored
+from mlops.deployment.packaging.candidate import Lineage, read_lineage
+from mlops.deployment.report.model_plots import draw_all
 from mlops.deployment.steps.score import read_scores
 from mlops.quality.assets import file_digest
 from mlops.quality.checks import check_table, load_checked

@@ -7,9 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from mlops.deployment.candidate import FORMAT_TAG, GATE_TAG, PACKAGE_TAG, read_lineage
-from mlops.deployment.gate import Decision
-from mlops.deployment.package import opened, read_manifest
+from mlops.deployment.gate.decision import Decision
+from mlops.deployment.packaging.candidate import FORMAT_TAG, GATE_TAG, PACKAGE_TAG, read_lineage
+from mlops.deployment.packaging.package import opened, read_manifest
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.strict import parse
 from mlops.training.record import fitting

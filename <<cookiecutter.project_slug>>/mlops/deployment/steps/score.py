@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlops.deployment.predictor import load_predict
+from mlops.deployment.packaging.predictor import load_predict
 from mlops.quality.checks import load_checked
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops.deployment.measure import Measure, write_measures
-from mlops.deployment.package import changes
-from mlops.deployment.predictor import load_predict
-from mlops.deployment.speed import size, speed
+from mlops.deployment.measuring.measure import Measure, write_measures
+from mlops.deployment.measuring.speed import size, speed
+from mlops.deployment.packaging.package import changes
+from mlops.deployment.packaging.predictor import load_predict
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings

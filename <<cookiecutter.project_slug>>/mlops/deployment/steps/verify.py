@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from mlops.deployment.candidate import read_lineage
 from mlops.deployment.exhaustive import (
     Limits,
     Subject,
@@ -17,9 +16,10 @@ from mlops.deployment.exhaustive import (
     measures,
     verify,
 )
-from mlops.deployment.gate_settings import load_settings
-from mlops.deployment.measure import Measure, write_measures
-from mlops.deployment.predictor import FLAVOUR, flavour_pipeline, load_predict
+from mlops.deployment.gate.settings import load_settings
+from mlops.deployment.measuring.measure import Measure, write_measures
+from mlops.deployment.packaging.candidate import read_lineage
+from mlops.deployment.packaging.predictor import FLAVOUR, flavour_pipeline, load_predict
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlops.deployment.gate import Gate, Rule
-from mlops.deployment.measure import Measure
+from mlops.deployment.gate.decision import Gate, Rule
+from mlops.deployment.measuring.measure import Measure
 
 PACKAGE = "ab" * 32
 GATE = Gate(

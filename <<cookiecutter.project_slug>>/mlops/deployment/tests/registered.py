@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from mlops.deployment.candidate import GATE_TAG, PACKAGE_TAG
-from mlops.deployment.package import seal
+from mlops.deployment.packaging.candidate import GATE_TAG, PACKAGE_TAG
+from mlops.deployment.packaging.package import seal
 from mlops.training.record import CANDIDATE
 from mlops.training.registry import Registry
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.measure import Measure
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.scored import Scored
 from mlops.quality.contract import Column, Contract
 
 ROWS = 240

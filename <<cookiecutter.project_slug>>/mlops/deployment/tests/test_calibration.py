@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mlops.deployment.calibration import calibration, curve
+from mlops.deployment.measuring.calibration import calibration, curve
 from mlops.deployment.tests.scoring import binary, calibrated, labels, named, table, values
 
 

@@ -9,9 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from mlops.deployment.candidate import fetch_candidate, fetch_package, read_lineage
-from mlops.deployment.leaderboard import leaderboard
-from mlops.deployment.package import changes
+from mlops.deployment.packaging.candidate import fetch_candidate, fetch_package, read_lineage
+from mlops.deployment.packaging.package import changes
+from mlops.deployment.report.leaderboard import leaderboard
 from mlops.deployment.tests.registered import MODEL, add_version, make_client, make_registry
 from mlops.quality.errors import UserError
 from mlops.training.registry import Registry, pick

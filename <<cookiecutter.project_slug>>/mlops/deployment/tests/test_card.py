@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.deployment.candidate import Lineage
-from mlops.deployment.card import CHAPTERS, Story, Verified, card_html, card_markdown
-from mlops.deployment.gate import Decision, Verdict
-from mlops.deployment.measure import Measure
+from mlops.deployment.gate.decision import Decision, Verdict
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.packaging.candidate import Lineage
+from mlops.deployment.report.card import CHAPTERS, Story, Verified, card_html, card_markdown
 from mlops.deployment.tests.small import CONTRACT
 
 DIGEST = "ab" * 32

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from mlops.deployment.comparison import compare
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.comparison import compare
+from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.tests.scoring import binary, calibrated, labels, values
 
 RANDOM = np.random.default_rng(0)

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mlops.deployment.column_codes import column_codes
-from mlops.deployment.explanation import EXACT, ROWS, Explanation, explain
-from mlops.deployment.measure import Predict
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.column_codes import column_codes
+from mlops.deployment.measuring.explanation import EXACT, ROWS, Explanation, explain
+from mlops.deployment.measuring.measure import Predict
+from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.tests.scoring import CONTRACT, binary, labels, named, table, values
 from mlops.quality.contract import Column, Contract
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.deployment.fairness import Fairness, fairness
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.fairness import Fairness, fairness
+from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.tests.scoring import CONTRACT, binary, close, labels, named, table, values
 from mlops.quality.contract import Column
 

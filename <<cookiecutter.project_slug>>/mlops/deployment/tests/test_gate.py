@@ -8,9 +8,9 @@ from datetime import date
 
 import pytest
 
-from mlops.deployment import gate
-from mlops.deployment.gate import Decision, Gate, Rule, Waiver
-from mlops.deployment.measure import Measure
+from mlops.deployment.gate import decision as gate
+from mlops.deployment.gate.decision import Decision, Gate, Rule, Waiver
+from mlops.deployment.measuring.measure import Measure
 from mlops.deployment.tests.figures import BAD, GATE, GOOD, PACKAGE, with_bad
 
 TODAY = date(2026, 11, 21)

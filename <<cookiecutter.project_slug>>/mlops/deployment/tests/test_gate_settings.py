@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mlops.deployment.gate import GROUPS
-from mlops.deployment.gate_settings import committed, load_settings, load_waivers
+from mlops.deployment.gate.decision import GROUPS
+from mlops.deployment.gate.settings import committed, load_settings, load_waivers
 from mlops.quality.errors import UserError
 
 GOOD = """\

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.deployment.axes import axes_of, keeps, table_of
-from mlops.deployment.inputs import Region, generate, unknown_categories
+from mlops.deployment.inputs.axes import axes_of, keeps, table_of
+from mlops.deployment.inputs.generation import Region, generate, unknown_categories
 from mlops.deployment.tests.every_type import CONTRACT, reference
 from mlops.quality.checks import check_table
 from mlops.quality.contract import Column, Contract, Relation

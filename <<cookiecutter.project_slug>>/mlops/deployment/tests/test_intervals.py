@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from mlops.deployment.intervals import (
+from mlops.deployment.measuring.intervals import (
     bootstrap,
     confusion_replicates,
     gap_interval,

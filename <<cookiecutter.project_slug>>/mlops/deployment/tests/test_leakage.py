@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.deployment.leakage import leakage, row_digests, table_digest
+from mlops.deployment.measuring.leakage import leakage, row_digests, table_digest
 from mlops.deployment.tests.scoring import CONTRACT, named, table
 
 TRAINING, EVALUATION, GOLDEN = table(60, 1), table(30, 2), table(10, 3)

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from mlops.deployment import model_plots
-from mlops.deployment.calibration import calibration
-from mlops.deployment.fairness import fairness
-from mlops.deployment.measure import Measure
-from mlops.deployment.model_plots import (
+from mlops.deployment.measuring.calibration import calibration
+from mlops.deployment.measuring.fairness import fairness
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.performance import performance
+from mlops.deployment.measuring.scored import Scored
+from mlops.deployment.report import model_plots
+from mlops.deployment.report.model_plots import (
     draw_all,
     draw_calibration,
     draw_groups,
     draw_importance,
     draw_intervals,
 )
-from mlops.deployment.performance import performance
-from mlops.deployment.scored import Scored
 from mlops.deployment.tests.scoring import binary, calibrated, labels, table, values
 
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mlops.deployment.package import MANIFEST, changes, copy_model, opened, read_manifest, seal
+from mlops.deployment.packaging.package import (
+    MANIFEST,
+    changes,
+    copy_model,
+    opened,
+    read_manifest,
+    seal,
+)
 from mlops.quality.errors import UserError
 
 

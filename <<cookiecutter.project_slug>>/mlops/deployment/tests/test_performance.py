@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.deployment.performance import performance
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.performance import performance
+from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.tests.scoring import binary, calibrated, close, labels, named, table, values
 from mlops.quality.errors import UserError
 

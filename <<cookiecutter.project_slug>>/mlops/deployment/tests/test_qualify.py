@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from mlops.deployment.gate import Decision, Verdict
+from mlops.deployment.gate.decision import Decision, Verdict
 from mlops.deployment.qualify import check_declared, how_to_except, show
 from mlops.deployment.tests.small import CONTRACT
 from mlops.quality.errors import UserError

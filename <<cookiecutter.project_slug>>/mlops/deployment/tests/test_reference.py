@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.deployment.reference import reference
+from mlops.deployment.packaging.reference import reference
 from mlops.deployment.tests.scoring import CONTRACT
 from mlops.quality.contract import Column, Contract
 from mlops.quality.tests.tables import CONTRACT as SHOP

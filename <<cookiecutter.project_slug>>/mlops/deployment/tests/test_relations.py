@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mlops.deployment.inputs import generate
-from mlops.deployment.measure import Predict
-from mlops.deployment.relations import (
+from mlops.deployment.inputs.generation import generate
+from mlops.deployment.measuring.measure import Predict
+from mlops.deployment.metamorphic.relations import (
     MetamorphicRelation,
     Outcome,
     check_relation,

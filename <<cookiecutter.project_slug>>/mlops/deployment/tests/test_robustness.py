@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mlops.deployment.measure import Measure, Predict
-from mlops.deployment.robustness import robustness
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.measuring.robustness import robustness
+from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.tests.scoring import CONTRACT, binary, logistic, named, table, values
 
 Values = NDArray[np.float64]

@@ -7,9 +7,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mlops.deployment.inputs import generate
-from mlops.deployment.relations import MetamorphicRelation, check_relation, counterexample
-from mlops.deployment.shrinking import find_violation, searched, shrink
+from mlops.deployment.inputs.generation import generate
+from mlops.deployment.metamorphic.relations import (
+    MetamorphicRelation,
+    check_relation,
+    counterexample,
+)
+from mlops.deployment.metamorphic.shrinking import find_violation, searched, shrink
 from mlops.deployment.tests.every_type import CONTRACT, reference
 
 DATA = generate(CONTRACT, 300, 1, reference=reference()).table

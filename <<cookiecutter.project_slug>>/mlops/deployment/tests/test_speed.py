@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mlops.deployment.speed import size, speed
+from mlops.deployment.measuring.speed import size, speed
 from mlops.deployment.tests.scoring import logistic, named, table
 
 ROWS = table(50)

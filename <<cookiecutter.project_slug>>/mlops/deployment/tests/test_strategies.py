@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
-from mlops.deployment.axes import keeps
-from mlops.deployment.strategies import Row, row_strategy, rows_of, table_of_rows
+from mlops.deployment.inputs.axes import keeps
+from mlops.deployment.inputs.strategies import Row, row_strategy, rows_of, table_of_rows
 from mlops.deployment.tests.every_type import CONTRACT, reference
 from mlops.quality.checks import check_table
 from mlops.quality.contract import Column, Contract, Relation

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import accuracy_score, mean_absolute_error
 
-from mlops.deployment.intervals import Interval, confusion_replicates, wilson
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.intervals import Interval, confusion_replicates, wilson
+from mlops.deployment.measuring.scored import Scored
 
 REPLICATES = 1000
 Values = NDArray[np.float64]

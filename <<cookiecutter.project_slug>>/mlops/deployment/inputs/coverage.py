@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.deployment.axes import Axis, Points
+from mlops.deployment.inputs.axes import Axis, Points
 
 Places = NDArray[np.int_]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.intervals import paired_bootstrap
-from mlops.deployment.measure import Measure, Predict
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.intervals import paired_bootstrap
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.measuring.scored import Scored
 from mlops.quality.contract import Contract
 
 DRAWS = 3

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.deployment.intervals import Interval, bootstrap, percentiles, resamples, wilson
-from mlops.deployment.measure import Measure
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.intervals import Interval, bootstrap, percentiles, resamples, wilson
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.scored import Scored
 from mlops.training.evaluation import segment_masks
 
 # Of all rows and of a segment's: a call of the user's metrics takes some milliseconds.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import binomtest
 
-from mlops.deployment.intervals import paired_bootstrap
-from mlops.deployment.measure import Measure
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.intervals import paired_bootstrap
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.scored import Scored
 
 REPLICATES = 300
 

@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from mlops.deployment.column_codes import ColumnCodes, column_codes
-from mlops.deployment.measure import Measure, Predict
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.column_codes import ColumnCodes, column_codes
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.measuring.scored import Scored
 
 BACKGROUND = 30
 ROWS = 60

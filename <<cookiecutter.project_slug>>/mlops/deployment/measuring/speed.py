@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mlops.deployment.measure import Measure, Predict
+from mlops.deployment.measuring.measure import Measure, Predict
 
 _WARM_UP = 5
 _BATCH = 2000

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.measure import Predict
+from mlops.deployment.measuring.measure import Predict
 from mlops.quality.errors import UserError
 
 if TYPE_CHECKING:

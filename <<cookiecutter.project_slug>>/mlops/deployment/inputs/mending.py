@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.axes import Axis, Points, input_relations
+from mlops.deployment.inputs.axes import Axis, Points, input_relations
 from mlops.quality.contract import Contract
 from mlops.quality.expression import holds, names
 

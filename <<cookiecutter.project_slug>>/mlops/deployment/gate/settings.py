@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from mlops.deployment.gate import ALWAYS, GROUPS, By, Gate, Rule, Waiver
+from mlops.deployment.gate.decision import ALWAYS, GROUPS, By, Gate, Rule, Waiver
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse, read_yaml, refuse_unknown
 

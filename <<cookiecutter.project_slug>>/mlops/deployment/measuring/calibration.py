@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.deployment.intervals import Interval, bootstrap
-from mlops.deployment.measure import Measure
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.intervals import Interval, bootstrap
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.scored import Scored
 
 REPLICATES = 300
 # Rows in a bin, at least, and the number of bins.

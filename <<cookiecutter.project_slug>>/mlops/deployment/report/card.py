@@ -15,11 +15,11 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from mlops.deployment.candidate import Lineage, read_lineage
-from mlops.deployment.card_pages import MARKDOWN, PAGE
-from mlops.deployment.compilation import COMPILATION
-from mlops.deployment.gate import Decision
-from mlops.deployment.measure import Measure, read_measures
+from mlops.deployment.gate.decision import Decision
+from mlops.deployment.measuring.measure import Measure, read_measures
+from mlops.deployment.packaging.candidate import Lineage, read_lineage
+from mlops.deployment.packaging.compilation import COMPILATION
+from mlops.deployment.report.card_pages import MARKDOWN, PAGE
 from mlops.quality.contract import Contract
 from mlops.training.pages import STYLE
 

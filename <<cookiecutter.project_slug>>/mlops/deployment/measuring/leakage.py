@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mlops.deployment.measure import Measure
+from mlops.deployment.measuring.measure import Measure
 from mlops.quality.contract import Contract
 
 _NAMED = 5

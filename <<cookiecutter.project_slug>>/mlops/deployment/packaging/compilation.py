@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from mlops.deployment.columns_read import columns_read
-from mlops.deployment.measure import Measure, Predict
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.packaging.columns_read import columns_read
 from mlops.quality.contract import Column, Contract
 from mlops.quality.strict import parse
 
@@ -75,6 +75,11 @@ def compile_model(model: Pipeline, contract: Contract) -> bytes:
         reason = said[:200] or type(error).__name__
         raise NotCompilableError(f"{_name(model)} has no ONNX form: {reason}") from error
     graph.graph.name = "model"
+    # skl2onnx lists the operator sets in the order of a Python set, another one in each process
+    operators = sorted((entry.domain, entry.version) for entry in graph.opset_import)
+    del graph.opset_import[:]
+    for domain, version in operators:
+        graph.opset_import.add(domain=domain, version=version)
     return bytes(graph.SerializeToString(deterministic=True))
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.axes import keeps
-from mlops.deployment.intervals import wilson
-from mlops.deployment.measure import Measure, Predict
-from mlops.deployment.relation_file import ANSWERS, MetamorphicRelation, load_relations
-from mlops.deployment.relation_report import Outcome, counterexample, describe
+from mlops.deployment.inputs.axes import keeps
+from mlops.deployment.measuring.intervals import wilson
+from mlops.deployment.measuring.measure import Measure, Predict
+from mlops.deployment.metamorphic.relation_file import ANSWERS, MetamorphicRelation, load_relations
+from mlops.deployment.metamorphic.relation_report import Outcome, counterexample, describe
 from mlops.quality.contract import Contract
 from mlops.quality.expression import Values, evaluate, holds, names, parse_relation, parse_term
 from mlops.quality.values import typed

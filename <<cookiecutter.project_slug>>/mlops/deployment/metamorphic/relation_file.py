@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.deployment.axes import numeric_inputs
+from mlops.deployment.inputs.axes import numeric_inputs
 from mlops.quality.contract import Contract
 from mlops.quality.errors import UserError
 from mlops.quality.expression import names, parse_relation, parse_term

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from mlops.deployment.measure import Measure
+from mlops.deployment.measuring.measure import Measure
 
 By = Literal["estimate", "shown", "safe"]
 Outcome = Literal["pass", "refuse", "excepted", "none"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlops.deployment.relation_file import MetamorphicRelation
+from mlops.deployment.metamorphic.relation_file import MetamorphicRelation
 
 
 @dataclass(frozen=True)

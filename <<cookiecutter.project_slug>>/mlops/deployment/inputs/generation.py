@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from mlops.deployment.axes import Axis, Points, Region, axes_of, table_of
-from mlops.deployment.coverage import Coverage, corner_places, count
-from mlops.deployment.mending import Related, mend, related
+from mlops.deployment.inputs.axes import Axis, Points, Region, axes_of, table_of
+from mlops.deployment.inputs.coverage import Coverage, corner_places, count
+from mlops.deployment.inputs.mending import Related, mend, related
 from mlops.quality.contract import Contract
 from mlops.quality.errors import UserError
 

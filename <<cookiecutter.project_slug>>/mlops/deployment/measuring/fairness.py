@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlops.deployment.group_figures import FIGURES, GroupFigures, Spread, by_group, spread
-from mlops.deployment.intervals import gap_interval
-from mlops.deployment.measure import Measure
-from mlops.deployment.protected_groups import protected_groups
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.group_figures import FIGURES, GroupFigures, Spread, by_group, spread
+from mlops.deployment.measuring.intervals import gap_interval
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.protected_groups import protected_groups
+from mlops.deployment.measuring.scored import Scored
 
 
 @dataclass(frozen=True)

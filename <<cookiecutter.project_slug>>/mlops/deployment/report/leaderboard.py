@@ -6,7 +6,7 @@ from mlflow import MlflowClient
 from rich.table import Table
 from rich.text import Text
 
-from mlops.deployment.candidate import FORMAT_TAG, GATE_TAG
+from mlops.deployment.packaging.candidate import FORMAT_TAG, GATE_TAG
 from mlops.training.record import CANDIDATE, CHAMPION, aliased, versions
 
 _NEWEST = 5

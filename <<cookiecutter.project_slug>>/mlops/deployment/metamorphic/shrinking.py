@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from hypothesis.strategies import SearchStrategy
 
-from mlops.deployment.measure import Predict
-from mlops.deployment.relation_file import MetamorphicRelation
-from mlops.deployment.relation_report import Outcome
-from mlops.deployment.relations import check_relation
-from mlops.deployment.strategies import Row, row_strategy, rows_of, table_of_rows
+from mlops.deployment.inputs.strategies import Row, row_strategy, rows_of, table_of_rows
+from mlops.deployment.measuring.measure import Predict
+from mlops.deployment.metamorphic.relation_file import MetamorphicRelation
+from mlops.deployment.metamorphic.relation_report import Outcome
+from mlops.deployment.metamorphic.relations import check_relation
 from mlops.quality.contract import Column, Contract
 
 _TRIES = 150  # rows in a search

@@ -9,11 +9,11 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlops.deployment.calibration import chances, curve
-from mlops.deployment.group_figures import GroupFigures
-from mlops.deployment.intervals import Interval
-from mlops.deployment.measure import Measure
-from mlops.deployment.scored import Scored
+from mlops.deployment.measuring.calibration import chances, curve
+from mlops.deployment.measuring.group_figures import GroupFigures
+from mlops.deployment.measuring.intervals import Interval
+from mlops.deployment.measuring.measure import Measure
+from mlops.deployment.measuring.scored import Scored
 from mlops.training.plots import ACCENT, INK, QUIET, SHADE
 
 _STYLE: Mapping[str, object] = {

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.deployment.predictor import FLAVOUR, ONNX
+from mlops.deployment.packaging.predictor import FLAVOUR, ONNX
 from mlops.quality.assets import file_digest
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse

@@ -12,8 +12,8 @@ import pandas as pd
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from mlops.deployment.axes import Axis, axes_of, input_relations
-from mlops.deployment.inputs import generate
+from mlops.deployment.inputs.axes import Axis, axes_of, input_relations
+from mlops.deployment.inputs.generation import generate
 from mlops.quality.contract import Contract
 from mlops.quality.expression import holds, names
 from mlops.quality.values import typed

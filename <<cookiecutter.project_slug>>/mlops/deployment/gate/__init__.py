@@ -1,0 +1,1 @@
+"""The gate: what people declare, and the decision with its reasons."""

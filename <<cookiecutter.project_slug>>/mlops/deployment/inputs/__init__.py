@@ -1,0 +1,1 @@
+"""Inputs that cover the contract: drawn, mended, counted, and as strategies of hypothesis."""

@@ -1,0 +1,1 @@
+"""Metamorphic relations: declared, tried, and broken ones shown by their plainest input."""

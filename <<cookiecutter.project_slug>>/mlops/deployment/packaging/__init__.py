@@ -1,0 +1,1 @@
+"""The package: a registered model, compiled where possible, sealed with all that serving it needs."""

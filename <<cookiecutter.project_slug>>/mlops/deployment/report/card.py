@@ -95,9 +95,15 @@ def gather(contract: Contract, folders: Sequence[Path], decision: Decision | Non
         explanation=_mapping(read("explanation.json")),
         verified=tuple(map(_verified, _list(read("verification.json")))),
         counterexamples=tuple(map(str, _list(read(COUNTEREXAMPLES)))),
-        plots=tuple(sorted(path for folder in folders for path in folder.glob("*.png"))),
+        plots=plots_of(folders),
         decision=decision,
     )
+
+
+def plots_of(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """The plots by name: where the folders lie must not decide on their order, nor on the digest."""
+    found = (path for folder in folders for path in folder.glob("*.png"))
+    return tuple(sorted(found, key=lambda path: path.name))
 
 
 def card_markdown(story: Story) -> str:

@@ -12,7 +12,14 @@ import pytest
 from mlops.deployment.gate.decision import Decision, Verdict
 from mlops.deployment.measuring.measure import Measure
 from mlops.deployment.packaging.candidate import Lineage
-from mlops.deployment.report.card import CHAPTERS, Story, Verified, card_html, card_markdown
+from mlops.deployment.report.card import (
+    CHAPTERS,
+    Story,
+    Verified,
+    card_html,
+    card_markdown,
+    plots_of,
+)
 from mlops.deployment.tests.small import CONTRACT
 
 DIGEST = "ab" * 32
@@ -146,6 +153,15 @@ def test_without_a_decision_nothing_is_said_of_the_gate(story: Story) -> None:
         assert "The gate" not in card
         assert "golden.accuracy" not in card
         assert "golden.figure" in card
+
+
+def test_the_order_of_plots_does_not_depend_on_where_they_lie(tmp_path: Path) -> None:
+    for first, second in (("a", "b"), ("d", "c")):
+        for folder, name in ((first, "calibration"), (second, "accuracy"), (second, "shap")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / f"{name}.png").touch()
+        found = plots_of([tmp_path / first, tmp_path / second])
+        assert [path.stem for path in found] == ["accuracy", "calibration", "shap"]
 
 
 def test_few_rows_are_a_limit_and_many_are_not(story: Story) -> None:

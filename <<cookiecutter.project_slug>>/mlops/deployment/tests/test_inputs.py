@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from itertools import combinations, product
 
 import numpy as np
@@ -212,13 +211,12 @@ def test_an_axis_reads_what_it_writes() -> None:
     pd.testing.assert_frame_equal(table_of(axes, points), table)
 
 
-def test_a_hundred_thousand_rows_take_about_a_second() -> None:
+def test_a_hundred_thousand_rows_are_all_there_and_keep_the_relation() -> None:
     columns = {f"c{n}": NUMBER for n in range(8)}
     columns |= {"kind": Column("string", "", categories=("x", "y")), "three": THREE}
-    started = time.perf_counter()
     found = generate(contract(columns, "c0 <= c1"), 100_000, 0)
-    assert time.perf_counter() - started < 5, "five times what it takes on a laptop"
     assert len(found.table) == 100_000
+    assert (found.table["c0"] <= found.table["c1"]).all()
 
 
 @pytest.mark.parametrize("column", [NUMBER, THREE, Column("boolean", "", missing=True)])

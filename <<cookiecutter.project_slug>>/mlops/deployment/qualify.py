@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mlops.deployment import audit_log
 from mlops.deployment.exhaustive import load_properties
-from mlops.deployment.gate.decision import Decision, Verdict
+from mlops.deployment.gate.decision import ALWAYS, Decision, Verdict
 from mlops.deployment.gate.settings import (
     EXCEPTIONS,
     SETTINGS,
@@ -219,8 +219,11 @@ def _keep_card(project: Project, folder: Path) -> Path:
 
 
 def how_to_except(decision: Decision) -> str:
-    """What to write to accept the first refusal."""
-    first = decision.refused()[0].measure
+    """What to write to accept the first refusal that can be accepted."""
+    names = [verdict.measure for verdict in decision.refused()]
+    first = next((name for name in names if name.partition(".")[0] not in ALWAYS), None)
+    if first is None:
+        return f"No exception is possible for {', '.join(names)}"
     return (
         f"To accept a refusal, commit an exception to {EXCEPTIONS}:\n"
         f"  - measure: {first}\n    package: {decision.package[:12]}\n"

@@ -7,12 +7,13 @@ import tempfile
 from pathlib import Path
 
 from mlops.deployment import audit_log
-from mlops.deployment.packaging.candidate import GATE_TAG, PACKAGE_TAG, fetch_package
+from mlops.deployment.packaging.candidate import PACKAGE_TAG, fetch_package
 from mlops.quality.errors import UserError
 from mlops.quality.project import ROOT, load_project
 from mlops.training import provenance, release
 from mlops.training.record import CANDIDATE, aliased
 from mlops.training.registry import pick, registry
+from mlops.training.release import GATE_TAG
 
 
 def main(arguments: list[str]) -> int:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from mlops.quality.errors import UserError
 from mlops.quality.project import ROOT, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance
 from mlops.training.record import CANDIDATE, CHAMPION, aliased
 from mlops.training.registry import pick, registry
+
+# What a gate of a higher level says of a version, as its tag.
+GATE_TAG, PASSED = "mlops.gate", "passed"
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +27,8 @@ def main(arguments: list[str]) -> int:
     with registry(project) as found:
         candidate = None if options.version else aliased(found.client, found.model, CANDIDATE)
         version = candidate or pick(found, options.version)
+        if version.tags.get(GATE_TAG, PASSED) != PASSED:
+            raise UserError(f"{found.model} version {version.version}: refused by the gate")
         before = aliased(found.client, found.model, CHAMPION)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for key, value in (("by", provenance.author(project.root)), ("at", now)):

@@ -241,7 +241,7 @@ class TreeProver:
                 term, None, self.total.link, self.total.base, self.total.logistic, sign=sign
             )
             low, high = self._cells(near, None)
-            limit = sign * self.declared.threshold - (0.0 if above else self.slack)
+            limit = sign * self.declared.threshold - self.slack
             found = maximise(
                 goal,
                 (low, high),

@@ -104,6 +104,7 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
     rows = subject.samples[inside(region, subject.samples, numeric=_numeric(contract))]
     samples = _tried(declared, subject, rows, region, limits.seed)
     generated = _generated(declared, subject, region, limits)
+    tried = next((found for found in (samples, generated) if found.broken), None)
     deadline, told = time.monotonic() + limits.seconds, declared.statement()
     try:
         engine = prover(
@@ -117,8 +118,9 @@ def verify(declared: Property, subject: Subject, limits: Limits) -> Verification
         proof = _proof(engine, declared, region, limits.nodes, deadline)
     except NotSupportedError as reason:
         proof = Proof("unknown", declared.limit, None, 0, f"structure not supported: {reason}")
+        if tried is not None:
+            proof = dataclasses.replace(proof, verdict="violated", reason=tried.example)
         return Verification(declared.name, told, samples, generated, proof, 0.0, None)
-    tried = next((found for found in (samples, generated) if found.broken), None)
     if tried is not None and proof.verdict != "violated":
         proof = dataclasses.replace(proof, verdict="violated", reason=tried.example)
     share, supported = 1.0, None

@@ -23,7 +23,6 @@ from mlops.training.registry import Registry
 
 LINEAGE = "lineage.json"
 PACKAGE_TAG = "mlops.package"
-GATE_TAG = "mlops.gate"
 # In which form a version is packaged, onnx or mlflow: tag of the version and of its run.
 FORMAT_TAG = "mlops.package_format"
 

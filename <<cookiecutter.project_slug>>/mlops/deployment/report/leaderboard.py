@@ -6,8 +6,9 @@ from mlflow import MlflowClient
 from rich.table import Table
 from rich.text import Text
 
-from mlops.deployment.packaging.candidate import FORMAT_TAG, GATE_TAG
+from mlops.deployment.packaging.candidate import FORMAT_TAG
 from mlops.training.record import CANDIDATE, CHAMPION, aliased, versions
+from mlops.training.release import GATE_TAG
 
 _NEWEST = 5
 _FORMATS = {"onnx": "ONNX", "mlflow": "MLflow flavour"}

@@ -8,11 +8,12 @@ import os
 from pathlib import Path
 
 from mlops.deployment.gate.decision import Decision
-from mlops.deployment.packaging.candidate import FORMAT_TAG, GATE_TAG, PACKAGE_TAG, read_lineage
+from mlops.deployment.packaging.candidate import FORMAT_TAG, PACKAGE_TAG, read_lineage
 from mlops.deployment.packaging.package import opened, read_manifest
 from mlops.quality.errors import UserError, run_main
 from mlops.quality.strict import parse
 from mlops.training.record import fitting
+from mlops.training.release import GATE_TAG
 from mlops.training.tracking import client
 
 # Characters that a tag of a version may have.

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from mlops.deployment.packaging.candidate import GATE_TAG, PACKAGE_TAG
+from mlops.deployment.packaging.candidate import PACKAGE_TAG
 from mlops.deployment.packaging.package import seal
 from mlops.training.record import CANDIDATE
 from mlops.training.registry import Registry
+from mlops.training.release import GATE_TAG
 
 MODEL = b"weights"
 

@@ -52,6 +52,13 @@ def test_the_way_to_an_exception_is_told_for_the_first_refusal() -> None:
         assert key in text
 
 
+def test_what_cannot_be_excepted_is_not_offered() -> None:
+    leaking = Verdict("leakage.golden_in_training", "<= 0", "refuse", "golden rows 1", 1.0)
+    only = Decision("ab" * 32, False, (leaking,), {})
+    assert how_to_except(only) == "No exception is possible for leakage.golden_in_training"
+    assert "golden.accuracy" in how_to_except(Decision("ab" * 32, False, (leaking, REFUSED), {}))
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """The declarations of a small problem, without anything else of a project."""

@@ -75,3 +75,12 @@ def test_a_version_that_is_not_there_is_refused_and_nothing_is_released(found: R
     with pytest.raises(UserError, match="there is no version 9; there are: 2, 1"):
         release.main(["--version", "9"])
     assert aliased(found.client, found.model, CHAMPION) is None
+
+
+def test_what_a_gate_refused_is_not_released(found: Registry) -> None:
+    found.client.set_model_version_tag(found.model, "1", release.GATE_TAG, "refused")
+    with pytest.raises(UserError, match="version 1: refused by the gate"):
+        release.main([])
+    assert aliased(found.client, found.model, CHAMPION) is None
+    found.client.set_model_version_tag(found.model, "1", release.GATE_TAG, release.PASSED)
+    assert release.main([]) == 0

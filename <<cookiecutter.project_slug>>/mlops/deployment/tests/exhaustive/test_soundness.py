@@ -236,6 +236,9 @@ def test_a_structure_that_is_not_known_is_unknown() -> None:
     assert found.proof.verdict == "unknown"
     assert "KNeighborsClassifier" in found.proof.reason
     assert found.share == 0.0
+    broken = verify(Property("p", output=(0.4, 0.6)), subject(fitted, 0), LIMITS)
+    assert broken.proof.verdict == "violated"
+    assert broken.samples.broken > 0
 
 
 def test_the_whole_contract_is_the_region_where_none_is_declared() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import skops.io
 from mlops.deployment.gate.settings import EXCEPTIONS, SETTINGS
 from mlops.deployment.packaging.candidate import LINEAGE
-from mlops.deployment.packaging.predictor import FLAVOUR
+from mlops.deployment.packaging.package import FLAVOUR
 from mlops.deployment.steps import (
     behaviour,
     decide,

@@ -21,7 +21,10 @@ Category = str | int | bool
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, its unit, and what values it may hold."""
+    """One column: its type, its unit, and what values it may hold.
+
+    `collect` says what an endpoint keeps of it: personal columns can be hashed, or never kept.
+    """
 
     type: ColumnType
     description: str
@@ -29,6 +32,7 @@ class Column:
     range: tuple[float, float] | None = None
     categories: tuple[Category, ...] | None = None
     missing: bool = False
+    collect: Literal["as_is", "hashed", "never"] = "as_is"
 
 
 @dataclass(frozen=True)

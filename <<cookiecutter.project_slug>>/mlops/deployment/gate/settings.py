@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
-from mlops.deployment.gate.decision import ALWAYS, GROUPS, By, Gate, Rule, Waiver
+from mlops.deployment.desired.settings import Measuring, read_sections
+from mlops.deployment.gate.decision import ALWAYS, GROUPS, Gate, Rule, Waiver
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse, read_yaml, refuse_unknown
 
@@ -19,49 +18,11 @@ EXCEPTIONS = "environments/dev/exceptions.yml"
 
 
 @dataclass(frozen=True)
-class _Bound:
-    at_least: float | Literal["declared"] | None = None
-    at_most: float | Literal["declared"] | None = None
-    by: By = "estimate"
-    absent: Literal["refuse", "pass"] = "refuse"
-
-
-@dataclass(frozen=True)
-class _Gate:
-    rules: Mapping[str, _Bound]
-    without: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Measuring:
-    """How the figures are taken.
-
-    `tolerance` is the largest difference between the compiled model and the original; `minimum_group`
-    the smallest group of rows that fairness speaks of; `noise` in standard deviations; `missing` a
-    share of cells; `generated` a number of rows; `seconds` and `nodes` the limits of one proof.
-    """
-
-    tolerance: float = 1e-5
-    minimum_group: int = 20
-    noise: float = 0.05
-    missing: float = 0.1
-    generated: int = 4096
-    seconds: float = 60.0
-    nodes: int = 20000
-
-
-@dataclass(frozen=True)
 class Settings:
-    """One environment's settings."""
+    """What the gate needs of dev's settings."""
 
     gate: Gate
     measuring: Measuring
-
-
-@dataclass(frozen=True)
-class _Settings:
-    gate: _Gate
-    measuring: Measuring = Measuring()
 
 
 @dataclass(frozen=True)
@@ -79,9 +40,11 @@ class _Exceptions:
 
 
 def load_settings(path: Path) -> Settings:
-    """Read an environment's settings; raises UserError that names file, key and what was expected."""
-    values = parse(_Settings, read_yaml(path), str(path))
+    """Read the settings of an environment with a gate; raises UserError that names file and key."""
+    values = read_sections(path)
     where = f"{path}: gate"
+    if values.gate is None:
+        raise UserError(f"{path}: 'gate' is missing")
     rules = []
     for name, bound in values.gate.rules.items():
         group, dot, _ = name.partition(".")

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from mlops.deployment.packaging import package
-from mlops.deployment.packaging.predictor import FLAVOUR
+from mlops.deployment.packaging.package import FLAVOUR
 from mlops.quality.assets import file_digest
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops.deployment.packaging.predictor import FLAVOUR, ONNX
-from mlops.quality.assets import file_digest
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse
+from mlops.training.pipeline.content import file_digest
 
 MANIFEST = "manifest.json"
+# The two forms of a model: compiled, or as MLflow keeps it.
+ONNX = "model.onnx"
+FLAVOUR = "model"
 VERSION = 1
 
 

@@ -12,13 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlops.deployment.measuring.measure import Predict
+from mlops.deployment.packaging.package import FLAVOUR, ONNX
 from mlops.quality.errors import UserError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-ONNX = "model.onnx"
-FLAVOUR = "model"
 _COLUMNS: Mapping[str, Callable[[pd.Series], NDArray[np.generic]]] = {
     "tensor(float)": lambda values: values.to_numpy(dtype=np.float32, na_value=np.nan),
     "tensor(int64)": lambda values: values.to_numpy(dtype=np.int64),

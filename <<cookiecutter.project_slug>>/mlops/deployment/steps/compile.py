@@ -17,7 +17,8 @@ from mlops.deployment.measuring.measure import Predict, write_measures
 from mlops.deployment.packaging import compilation
 from mlops.deployment.packaging.candidate import LINEAGE, read_lineage
 from mlops.deployment.packaging.compilation import Compilation, NotCompilableError, Parity
-from mlops.deployment.packaging.predictor import FLAVOUR, ONNX, flavour_pipeline, onnx_predict
+from mlops.deployment.packaging.package import FLAVOUR, ONNX
+from mlops.deployment.packaging.predictor import flavour_pipeline, onnx_predict
 from mlops.quality.contract import Contract, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

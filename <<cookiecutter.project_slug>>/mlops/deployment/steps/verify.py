@@ -19,7 +19,8 @@ from mlops.deployment.exhaustive import (
 from mlops.deployment.gate.settings import load_settings
 from mlops.deployment.measuring.measure import Measure, write_measures
 from mlops.deployment.packaging.candidate import read_lineage
-from mlops.deployment.packaging.predictor import FLAVOUR, flavour_pipeline, load_predict
+from mlops.deployment.packaging.package import FLAVOUR
+from mlops.deployment.packaging.predictor import flavour_pipeline, load_predict
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

@@ -1,0 +1,135 @@
+"""A packaged model as the endpoint runs it: ONNX in this process, a flavour in one of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlops.deployment.packaging.package import FLAVOUR, ONNX
+from mlops.deployment.serving.flavour import FlavourProcess
+from mlops.deployment.serving.table import Rows
+from mlops.quality.errors import UserError
+
+_Feed = Callable[[Sequence[object]], NDArray[np.generic]]
+
+
+class Answers(NamedTuple):
+    """What a model says of each row.
+
+    `values`: probabilities, shape (n, labels), or values, shape (n,). `labels`: the most probable
+    label of each row, shape (n,); None where the model gives values.
+    """
+
+    values: NDArray[np.floating]
+    labels: NDArray[np.generic] | None
+
+
+class Model(Protocol):
+    """A loaded model."""
+
+    def answer(self, rows: Rows) -> Answers:
+        """The answers for rows that keep the contract."""
+
+    def close(self) -> None:
+        """End what belongs to the model."""
+
+
+def load_model(folder: Path) -> Model:
+    """The model of a package; raises UserError where there is none that loads."""
+    if (folder / ONNX).is_file():
+        return OnnxModel((folder / ONNX).read_bytes())
+    if (folder / FLAVOUR / "model.skops").is_file():
+        return FlavourModel(folder)
+    raise UserError(f"{folder}: holds neither {ONNX} nor {FLAVOUR}/model.skops")
+
+
+class OnnxModel:
+    """A compiled model: one session of one thread, which may be run from several at once."""
+
+    def __init__(self, content: bytes) -> None:
+        import onnxruntime  # noqa: PLC0415 - a model that was not compiled does without
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            # onnxruntime's errors have no common base of their own
+            said = " ".join(str(error).split())
+            raise UserError(f"the ONNX model does not load: {said}") from error
+        self._inputs = [(entry.name, _FEEDS[entry.type]) for entry in self._session.get_inputs()]
+        self._floats = [name for name, feed in self._inputs if feed is _floats]
+        self._others = [(name, feed) for name, feed in self._inputs if feed is not _floats]
+        self._outputs = [entry.name for entry in self._session.get_outputs()]
+
+    def answer(self, rows: Rows) -> Answers:
+        """The answers for rows that keep the contract."""
+        columns = rows.columns
+        if rows.number == 1:
+            # one array for all: making an array costs more than what is in it
+            numbers = np.array([columns[name] for name in self._floats], dtype=np.float32)
+            fed: dict[str, NDArray[np.generic]] = {
+                name: numbers[place : place + 1] for place, name in enumerate(self._floats)
+            }
+            fed |= {name: feed(columns[name]) for name, feed in self._others}
+        else:
+            fed = {name: feed(columns[name]) for name, feed in self._inputs}
+        found = self._session.run(self._outputs, fed)
+        values = found[-1]
+        if len(found) == 1:
+            return Answers(values.reshape(len(values)), None)
+        return Answers(values, found[0])
+
+    def close(self) -> None:
+        """Nothing to end: the session goes with the object."""
+
+
+class FlavourModel:
+    """A model in MLflow's flavour: a process of its own answers, with the code it came with."""
+
+    def __init__(self, folder: Path) -> None:
+        self._process = FlavourProcess(folder)
+
+    def answer(self, rows: Rows) -> Answers:
+        """The answers for rows that keep the contract; a dead process is started again once."""
+        found = self._process.ask(rows)
+        labels = found.get("labels")
+        values = np.asarray(found["values"], dtype=float)
+        return Answers(values, None if labels is None else np.asarray(labels))
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
+
+
+def _floats(values: Sequence[object]) -> NDArray[np.float32]:
+    return np.array(values, dtype=np.float32).reshape(-1, 1)
+
+
+def _integers(values: Sequence[object]) -> NDArray[np.int64]:
+    return np.array(values, dtype=np.int64).reshape(-1, 1)
+
+
+def _truths(values: Sequence[object]) -> NDArray[np.bool_]:
+    return np.array(values, dtype=np.bool_).reshape(-1, 1)
+
+
+def _texts(values: Sequence[object]) -> NDArray[np.object_]:
+    return np.array(["" if value is None else value for value in values], dtype=object).reshape(
+        -1, 1
+    )
+
+
+_FEEDS: Mapping[str, _Feed] = {
+    "tensor(float)": _floats,
+    "tensor(int64)": _integers,
+    "tensor(bool)": _truths,
+    "tensor(string)": _texts,
+}

@@ -194,13 +194,13 @@ if TRAINING:
 
     @nox.session(default=False)
     def up(session: nox.Session) -> None:
-        """Start the project's own MLflow server and print its address."""
-        verb(session, "mlops.training", "up")
+        """Start the project's own MLflow server (and its endpoints) and print the addresses."""
+        verb(session, f"mlops.{FLOORS[-1]}", "up")
 
     @nox.session(default=False)
     def down(session: nox.Session) -> None:
-        """Stop the project's own MLflow server; what it stored stays."""
-        verb(session, "mlops.training", "down")
+        """Stop the project's own MLflow server (and its endpoints); what they stored stays."""
+        verb(session, f"mlops.{FLOORS[-1]}", "down")
 
 
 # Level 3: automated deployment -------------------------------------------------------------------
@@ -211,3 +211,43 @@ if DEPLOYMENT:
     def qualify(session: nox.Session) -> None:
         """Package the candidate, verify it, and let the gate decide whether it may be promoted."""
         verb(session, "mlops.deployment", "qualify")
+
+    @nox.session(default=False)
+    def deploy(session: nox.Session) -> None:
+        """Promote the newest version that passed the gate to stage, test it there, then to prod."""
+        verb(session, "mlops.deployment", "deploy")
+
+    @nox.session(default=False)
+    def approve(session: nox.Session) -> None:
+        """Let the model that stage serves into prod: `-- --reason '...'`."""
+        verb(session, "mlops.deployment", "approve")
+
+    @nox.session(default=False)
+    def reconcile(session: nox.Session) -> None:
+        """Make the endpoints what the files in environments/ say."""
+        verb(session, "mlops.deployment", "reconcile")
+
+    @nox.session(default=False)
+    def rollback(session: nox.Session) -> None:
+        """Revert the last change of what prod (or `-- stage`) serves, and reconcile."""
+        verb(session, "mlops.deployment", "rollback")
+
+    @nox.session(default=False)
+    def status(session: nox.Session) -> None:
+        """Show what each environment shall serve and does serve; `-- --check` fails on a difference."""
+        verb(session, "mlops.deployment", "status")
+
+    @nox.session(default=False)
+    def history(session: nox.Session) -> None:
+        """Show what served in prod and why: `-- --at 2026-05-03`."""
+        verb(session, "mlops.deployment", "history")
+
+    @nox.session(default=False)
+    def keys(session: nox.Session) -> None:
+        """Make an API key of an environment, or withdraw one."""
+        verb(session, "mlops.deployment", "keys")
+
+    @nox.session(default=False)
+    def batch(session: nox.Session) -> None:
+        """Score a table with the model of prod: `-- --input rows.csv --output scores`."""
+        verb(session, "mlops.deployment", "batch")

@@ -11,6 +11,16 @@ from mlops.training.pipeline import StepFailed
 
 VERBS = {
     "qualify": ("mlops.deployment.qualify:main", "package a version and let the gate decide"),
+    "deploy": ("mlops.deployment.deploy:main", "promote a version to stage, and to prod"),
+    "approve": ("mlops.deployment.approve:main", "let the model of stage into prod"),
+    "reconcile": ("mlops.deployment.reconcile:main", "make the endpoints what Git says"),
+    "rollback": ("mlops.deployment.rollback:main", "go back to what served before"),
+    "status": ("mlops.deployment.status:main", "show what each environment serves"),
+    "history": ("mlops.deployment.served:main", "show what served when"),
+    "keys": ("mlops.deployment.keys:main", "make and withdraw API keys"),
+    "batch": ("mlops.deployment.batch.command:main", "score a table with an environment's model"),
+    "up": ("mlops.deployment.stack:main_up", "start the server and the endpoints"),
+    "down": ("mlops.deployment.stack:main_down", "stop them"),
     "release": ("mlops.deployment.release:main", "make a version that passed the champion"),
     "level": ("mlops.deployment.conformance:main", "show which demands of Level 3 are met"),
 }

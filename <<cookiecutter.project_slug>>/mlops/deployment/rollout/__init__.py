@@ -1,0 +1,1 @@
+"""Rollout: from the model that serves to another one, in guarded stages."""

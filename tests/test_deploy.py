@@ -1,0 +1,146 @@
+"""A generated project at Level 3: two models go to stage and prod, and the first one comes back."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.lived_in import Done, Life
+from tests.template import copy_template, render
+
+
+@pytest.fixture(scope="module")
+def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    """A committed project; what runs of it ends with the module."""
+    template = copy_template(tmp_path_factory.mktemp("template") / "mlops-template")
+    life = Life(render(template, tmp_path_factory.mktemp("life"), {"maturity_level": "3"}))
+    for words in (
+        ["init", "--quiet", "-b", "main"],
+        ["config", "user.name", "Ada"],
+        ["config", "user.email", "ada@example.org"],
+    ):
+        life.run("git", *words)
+    life.commit("Generate")
+    yield life
+    life.nox("-s", "down")
+    left = [p.pid for p in psutil.process_iter(["cmdline"]) if str(life.root) in str(p.info)]
+    assert not left, "processes were left behind"
+
+
+def status(life: Life) -> dict[str, dict[str, object]]:
+    """`nox -s status -- --json`, by environment."""
+    output = life.ok("-s", "status", "--", "--json").output
+    found = json.loads(output[output.index("[\n") : output.rindex("]") + 1])
+    return {each["environment"]: each for each in found}
+
+
+def shares(life: Life, name: str) -> dict[str, float]:
+    """The share of each version in an environment."""
+    traffic = status(life)[name]["traffic"]
+    assert isinstance(traffic, list)
+    return {each["version"]: each["share"] for each in traffic}
+
+
+def deployed(done: Done) -> str:
+    """The address at which `nox -s deploy` says that prod serves."""
+    assert done.code == 0, done.output
+    found = re.search(r"prod serves \S+ version \d+ \(\w+\) at (\S+)", done.output)
+    assert found, done.output
+    return found[1]
+
+
+def test_before_anything_is_registered(life: Life) -> None:
+    life.ok("-s", "up")
+    done = life.nox("-s", "deploy")
+    assert done.code != 0
+    assert "nothing is registered" in done.output
+    assert status(life)["prod"]["desired"] is None
+    assert "serves nothing" in life.ok("-s", "reconcile").output
+    assert "nothing served in prod yet" in life.nox("-s", "history").output
+    assert "has no model: nox -s deploy" in life.nox(
+        "-s", "batch", "--", "--input", "data", "--output", "scores"
+    ).output
+
+
+def test_train_and_deploy_in_one_call_wait_for_an_approval(life: Life) -> None:
+    done = life.nox("-s", "train", "deploy")
+    assert "exit code 3" in done.output
+    assert "nox -s approve -- --reason '...'" in done.output
+    assert "passed disease-progression version 1" in done.output
+    assert "stage is now as Git says" in done.output
+    assert shares(life, "stage") == {"1": 1.0}
+    assert status(life)["prod"]["desired"] is None
+    assert life.changed() == ""
+
+
+def test_with_an_approval_it_goes_to_prod(life: Life) -> None:
+    refused = life.nox("-s", "approve")
+    assert refused.code != 0
+    assert "say why" in refused.output
+    life.ok("-s", "approve", "--", "--reason", "the first model, reviewed")
+    done = life.ok("-s", "deploy")
+    deployed(done)
+    assert shares(life, "prod") == {"1": 1.0}
+    assert status(life)["prod"]["approver"] == "Ada <ada@example.org>"
+    (curl,) = [line for line in done.output.splitlines() if line.startswith("curl ")]
+    answer = subprocess.run(["curl", "-s", *shlex.split(curl)[1:]], capture_output=True, check=True)
+    assert len(json.loads(answer.stdout)["predictions"][0]) == 2
+    life.ok("-s", "status", "--", "--check")
+    level = life.nox("-s", "level").output
+    assert "│ missing" not in level[level.index("Level 3") :], level
+
+
+def test_a_second_model_is_rolled_out_in_stages(life: Life) -> None:
+    life.replace("model/estimator.py", "[0.01, 0.1, 1.0, 10.0]", "[0.8]")
+    life.commit("Try another regularisation")
+    assert "exit code 3" in life.nox("-s", "train", "deploy").output
+    life.ok("-s", "approve", "--", "--reason", "hardly another model")
+    done = life.ok("-s", "deploy")
+    deployed(done)
+    for told in ("20% copies of", "10% of", "50% of", "100% of", "replayed", "holds  agreement"):
+        assert told in done.output, done.output
+    assert shares(life, "prod") == {"2": 1.0, "1": 0.0}
+    log = life.ok("-s", "history").output
+    assert "approved by Ada <ada@example.org>" in log
+    assert "data diabetes:1" in log
+
+
+def test_a_rollback_brings_the_first_back_with_the_same_digest(life: Life) -> None:
+    before = status(life)["prod"]["traffic"]
+    assert isinstance(before, list)
+    first = next(each["digest"] for each in before if each["version"] == "1")
+    done = life.ok("-s", "rollback")
+    assert "served here before" in done.output
+    found = status(life)["prod"]
+    assert found["differences"] == []
+    assert found["desired"]["digest"] == first  # type: ignore[index]
+    assert shares(life, "prod") == {"1": 1.0, "2": 0.0}
+    url = str(found["url"])
+    with urllib.request.urlopen(f"{url}/docs") as page:  # noqa: S310 - on this machine
+        assert first[:12] in page.read().decode()
+    assert life.changed() == ""
+
+
+def test_a_table_is_scored_with_the_model_of_prod(life: Life) -> None:
+    life.ok("-s", "data")
+    table = next((life.root / ".mlops" / "data").rglob("*.csv"), life.root / "data/diabetes.csv")
+    done = life.ok("-s", "batch", "--", "--input", str(table), "--output", ".mlops/scores")
+    assert "442 of 442 rows scored" in done.output
+    summary = json.loads((life.root / ".mlops" / "scores" / "_SUCCESS.json").read_text())
+    assert summary["model_version"] == "1"
+
+
+def test_it_ends_and_comes_up_again_as_git_says(life: Life) -> None:
+    down = life.ok("-s", "down").output
+    assert "the endpoint of prod has ended" in down
+    assert life.nox("-s", "status", "--", "--check").code != 0
+    up = life.ok("-s", "up").output
+    assert "prod is now as Git says: disease-progression version 1" in up
+    life.ok("-s", "status", "--", "--check")

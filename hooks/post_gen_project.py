@@ -21,6 +21,7 @@ BROUGHT_BY_LEVEL = {
     3: [
         "mlops/deployment",
         "environments",
+        "pipelines/batch.yml",
         "pipelines/qualify.yml",
         "pipelines/components/behaviour.yml",
         "pipelines/components/compile.yml",
@@ -29,6 +30,7 @@ BROUGHT_BY_LEVEL = {
         "pipelines/components/performance.yml",
         "pipelines/components/record.yml",
         "pipelines/components/score.yml",
+        "pipelines/components/score_table.yml",
         "pipelines/components/speed.yml",
         "pipelines/components/verify.yml",
         "requirements/deployment.in",

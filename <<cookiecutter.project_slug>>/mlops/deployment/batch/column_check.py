@@ -1,0 +1,142 @@
+"""The data contract on Arrow columns: which rows may break it, at the speed of NumPy.
+
+The words for a broken row are those of `mlops.quality.checks`, which is asked about suspects alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from mlops.quality.contract import Column, Contract
+from mlops.quality.expression import holds, names
+from mlops.quality.values import LARGEST_INTEGER, typed
+
+Mask = NDArray[np.bool_]
+# One per input: float64 for numbers, truth values, or an Arrow array of texts.
+Values = Mapping[str, "NDArray[np.generic] | pa.Array"]
+
+_LARGEST = sys.float_info.max
+
+
+@dataclass(frozen=True)
+class Read:
+    """The inputs of n rows, and a mask of shape (n,) of those that may break the contract.
+
+    None for the mask: all rows keep it.
+    """
+
+    values: Values
+    suspect: Mask | None
+
+
+class ColumnCheck:
+    """The checks of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._columns = {name: contract.columns[name] for name in contract.inputs}
+        trees = contract.relation_trees().values()
+        self._trees = [tree for tree in trees if set(names(tree)) <= set(self._columns)]
+
+    def read(self, batch: pa.RecordBatch) -> Read:
+        """The typed inputs of a batch that has them all, and its suspect rows."""
+        values: dict[str, NDArray[np.generic] | pa.Array] = {}
+        suspect: Mask | None = None
+        for name, column in self._columns.items():
+            values[name], wrong = _READERS[column.type](_plain(batch.column(name)), column)
+            suspect = _either(suspect, wrong)
+        for tree in self._trees:
+            kept = holds(tree, {name: np.asarray(values[name]) for name in names(tree)})
+            suspect = _either(suspect, ~kept)
+        return Read(values, suspect)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _either(one: Mask | None, other: Mask | None) -> Mask | None:
+    if other is None or not other.any():
+        return one
+    return other if one is None else one | other
+
+
+def _numbers(array: pa.Array, column: Column) -> tuple[NDArray[np.float64], Mask | None]:
+    kind, bad = array.type, None
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        # float32 too: NumPy would round the contract's limits to the type of the values
+        values = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    else:
+        series, bad = typed(array.to_pandas(), column)
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    low, high = column.range or (-_LARGEST, _LARGEST)
+    whole = column.type == "integer"
+    if whole:
+        low, high = max(low, 1 - LARGEST_INTEGER), min(high, LARGEST_INTEGER - 1)
+    # what is not a number compares as False, here and below
+    if len(values) and not (low <= values.min() and values.max() <= high):
+        bad = _either(bad, _beside(~((values >= low) & (values <= high)), values, column))
+    if whole and not pa.types.is_integer(kind):
+        bad = _either(bad, _beside(values != np.floor(values), values, column))
+    if column.categories is not None:
+        one_of = np.zeros(len(values), dtype=bool)
+        for category in column.categories:
+            one_of |= values == category
+        bad = _either(bad, _beside(~one_of, values, column))
+    return values, bad
+
+
+def _beside(wrong: Mask, values: NDArray[np.float64], column: Column) -> Mask:
+    """What is wrong beside what may be missing."""
+    return wrong & ~np.isnan(values) if column.missing else wrong
+
+
+def _truths(array: pa.Array, column: Column) -> tuple[NDArray[np.generic], Mask | None]:
+    if pa.types.is_boolean(array.type) and not array.null_count:
+        values, bad = array.to_numpy(zero_copy_only=False), None
+    else:
+        series, bad = typed(array.to_pandas(), column)
+        values = series.to_numpy()
+        bad = bad if column.missing else bad | series.isna().to_numpy()
+    if column.categories is not None:
+        allowed = (*column.categories, None) if column.missing else column.categories
+        bad = _either(bad, np.array([value not in allowed for value in values.tolist()], bool))
+    return values, bad
+
+
+def _texts(array: pa.Array, column: Column) -> tuple[pa.Array, Mask | None]:
+    bad: Mask | None = None
+    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
+        series, bad = typed(array.to_pandas(), column)
+        array = pa.array(series, pa.string(), from_pandas=True)
+    if array.null_count and not column.missing:
+        bad = _either(bad, _mask(pc.is_null(array)))
+    if column.categories is not None:
+        one_of = pc.is_in(array, pa.array(column.categories, array.type))
+        bad = _either(bad, ~_mask(pc.or_(one_of, pc.is_null(array))))
+    return array, bad
+
+
+def _moments(array: pa.Array, column: Column) -> tuple[NDArray[np.generic], Mask | None]:
+    series, bad = typed(array.to_pandas(), column)
+    return series.to_numpy(), bad if column.missing else bad | series.isna().to_numpy()
+
+
+def _mask(array: pa.Array) -> Mask:
+    mask: Mask = array.to_numpy(zero_copy_only=False)
+    return mask
+
+
+_READERS = {
+    "number": _numbers,
+    "integer": _numbers,
+    "boolean": _truths,
+    "string": _texts,
+    "datetime": _moments,
+}

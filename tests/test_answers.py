@@ -41,7 +41,7 @@ def test_a_choice_has_several_answers_and_each_a_label(question: str, answers: l
 
 
 def test_the_highest_whole_level_is_the_default_and_each_brings_files() -> None:
-    # Level 3 is offered as far as the gate.
+    # Level 3 is offered by command, without the workflows that promote.
     assert int(choices()["maturity_level"][0]) == 2
     assert levels() == [1, *brought_by_level()]
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -64,8 +64,7 @@ def private(contract: Contract, folder: Path) -> Private:
     return Private(never, hashed, _salt(folder) if hashed else b"")
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Requests that were answered together: their ids, how many rows each has, and in how long.
 
     Live requests come alone, copies in groups. `latency` is in seconds.

@@ -55,6 +55,7 @@ class RequestCheck:
         self._wanted = frozenset(contract.inputs)
         columns = {name: contract.columns[name] for name in contract.inputs}
         self._quick = [(name, _quick(column)) for name, column in columns.items()]
+        self._one = [(name, _one(column)) for name, column in columns.items()]
         self._rules = {name: (_rule(column), column.missing) for name, column in columns.items()}
         stated = {relation.name: relation.check for relation in contract.relations}
         trees = {
@@ -74,7 +75,7 @@ class RequestCheck:
         if (
             rows.number
             and columns.keys() == self._wanted
-            and all(quick(columns[name]) for name, quick in self._quick)
+            and self._values_hold(rows)
             and self._relations_hold(rows)
         ):
             return []
@@ -96,6 +97,15 @@ class RequestCheck:
         found += self._broken_relations(rows, seen)
         found.sort(key=lambda broken: (broken.row or 0, broken.column, broken.rule))
         return found[:most]
+
+    def _values_hold(self, rows: Rows) -> bool:
+        columns = rows.columns
+        if rows.number == 1:
+            for name, one in self._one:  # noqa: SIM110 - a generator costs as much as the checks
+                if not one(columns[name][0]):
+                    return False
+            return True
+        return all(quick(columns[name]) for name, quick in self._quick)
 
     def _relations_hold(self, rows: Rows) -> bool:
         if rows.number < _MANY:
@@ -137,6 +147,30 @@ class RequestCheck:
                     pairs = zip(needed, values, strict=True)
                     shown = ", ".join(f"{name}={_shown(value)}" for name, value in pairs)
                     yield Broken(number, "+".join(needed), rule, shown)
+
+
+def _one(column: Column) -> Callable[[object], bool]:
+    """Whether one value of a column is plainly right, for the request of a single row."""
+    missing = column.missing
+    if column.categories is not None and column.type != "boolean":
+        kinds, categories = _KINDS[column.type], frozenset(column.categories)
+
+        def one_of(value: object) -> bool:
+            return value in categories if type(value) in kinds else value is None and missing
+
+        return one_of
+    if column.type == "number":
+        low, high = column.range or (-_LARGEST, _LARGEST)
+
+        def number(value: object) -> bool:
+            kind = type(value)
+            if kind is float or kind is int:
+                return low <= value <= high  # type: ignore[operator]
+            return value is None and missing
+
+        return number
+    rule = _rule(column)
+    return lambda value: missing if value is None else rule(value) is None
 
 
 def _quick(column: Column) -> Callable[[Sequence[object]], bool]:

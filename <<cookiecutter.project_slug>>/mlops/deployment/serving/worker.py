@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -76,6 +77,10 @@ class Worker:
         """Load what the traffic file names, and follow it from now on."""
         (self._folder / FOLDER).mkdir(parents=True, exist_ok=True)
         await self._refresh()
+        # what is loaded stays: looking through it for garbage would hold up requests
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         self._tell()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self.spool.run())]
 

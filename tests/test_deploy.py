@@ -64,9 +64,10 @@ def test_before_anything_is_registered(life: Life) -> None:
     assert status(life)["prod"]["desired"] is None
     assert "serves nothing" in life.ok("-s", "reconcile").output
     assert "nothing served in prod yet" in life.nox("-s", "history").output
-    assert "has no model: nox -s deploy" in life.nox(
-        "-s", "batch", "--", "--input", "data", "--output", "scores"
-    ).output
+    assert (
+        "has no model: nox -s deploy"
+        in life.nox("-s", "batch", "--", "--input", "data", "--output", "scores").output
+    )
 
 
 def test_train_and_deploy_in_one_call_wait_for_an_approval(life: Life) -> None:

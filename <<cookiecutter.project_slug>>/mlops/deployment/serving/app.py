@@ -6,60 +6,45 @@ answer, and answered; copies and collection happen elsewhere. Whatever is sent, 
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import os
-import random
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
-from mlops.deployment.serving import metrics, openapi
-from mlops.deployment.serving.bodies import unpack
-from mlops.deployment.serving.collection import Batch, Role
+from mlops.deployment.serving import metrics, openapi, replies
+from mlops.deployment.serving.answering import Call, found, found_in_time, told, understood
 from mlops.deployment.serving.counts import total
 from mlops.deployment.serving.keys import is_valid
-from mlops.deployment.serving.loaded import Loaded, self_test
-from mlops.deployment.serving.mirror import Copy
-from mlops.deployment.serving.model import Answers
+from mlops.deployment.serving.loaded import Loaded
 from mlops.deployment.serving.patience import Patience
-from mlops.deployment.serving.protocols import (
-    Asked,
-    Types,
-    read_infer,
-    read_invocations,
-    read_score,
+from mlops.deployment.serving.refusal import RefusedError
+from mlops.deployment.serving.replies import Header, Reply
+from mlops.deployment.serving.routing import (
+    READERS,
+    Headers,
+    deployment,
+    expect,
+    open_inference,
+    ready,
 )
-from mlops.deployment.serving.refusal import INVALID, RefusedError, contract_broken
-from mlops.deployment.serving.table import Rows
 from mlops.deployment.serving.told import all_others, read_told
-from mlops.deployment.serving.worker import Table, Worker, answered
+from mlops.deployment.serving.worker import Table, Worker
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
-_Reader = Callable[[bytes, str, Types, int], Asked]
 
 # Which environment's endpoint this is, told by the process that starts the workers.
 FOLDER, PACKAGES, OPEN = "MLOPS_ENDPOINT", "MLOPS_PACKAGES", "MLOPS_ENDPOINT_OPEN"
-# Azure ML's header, and a plain one: the deployment that shall answer.
-DEPLOYMENT = (b"azureml-model-deployment", b"x-deployment")
-REPLAY = b"x-mlops-replay"
-# A request of more rows is answered in a thread, so that others need not wait for it.
-_MANY_ROWS = 256
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:-]{1,64}")
-_JSON = (b"content-type", b"application/json")
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
-_READERS: dict[str, _Reader] = {"/invocations": read_invocations, "/score": read_score}
 log = logging.getLogger("mlops.endpoint")
 
 
@@ -90,6 +75,28 @@ class App:
             await receive()
             await send({"type": "websocket.close", "code": 1003})
 
+    def at_once(
+        self, path: str, headers: Sequence[Header], body: bytes
+    ) -> tuple[bytes, bool] | None:
+        """The whole reply to a POST of a small body, and whether the connection ends with it.
+
+        It is the same reply as through ASGI, without a task for it, which costs as much as the
+        model. None where a reply has to be waited for, or the address is another.
+        """
+        table, reader = self._worker.table, READERS.get(path)
+        if reader is None or table is None or table.is_slow:
+            return None
+        call = self._call(headers)
+        try:
+            self._authorise(call.headers)
+            loaded = _routed(table, call, None)
+            asked = understood(table, loaded, reader, call.headers, body)
+            reply = Reply(200, told(self._worker, table, call, asked, found(loaded, asked.rows)))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the endpoint goes on
+            reply = self._failed(call, error)
+        self._log("POST", path, call, reply)
+        return replies.whole(call, reply), reply.closes
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
@@ -104,108 +111,75 @@ class App:
                 return
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
-        headers = dict(scope["headers"])
-        request = self._request_id(headers)
-        status, loaded, extra = 200, None, []
+        call = self._call(scope["headers"])
         try:
-            body, kind, loaded = await self._respond(
-                scope, headers, receive, request=request, started=started
-            )
-        except RefusedError as refusal:
-            status, kind = refusal.status, _JSON[1]
-            body = orjson.dumps(refusal.body(request))
-            loaded = getattr(refusal, "loaded", None)
-            if loaded is None:
-                self._worker.others["refused_unrouted"] += 1
-            extra = [(b"connection", b"close")] if refusal.close else []
-            extra += [(b"allow", refusal.allow.encode())] if refusal.allow else []
-            extra += [(b"www-authenticate", b"Bearer")] if status == 401 else []
-        except Exception:
+            reply = await self._respond(scope["method"], scope["path"], call, receive)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the endpoint goes on
+            reply = self._failed(call, error)
+        self._log(scope["method"], scope["path"], call, reply)
+        headers = replies.headers(call, reply)
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    def _call(self, headers: Sequence[Header]) -> Call:
+        named = dict(headers)
+        given = named.get(b"x-request-id")
+        if given and _REQUEST_ID.fullmatch(given):
+            return Call(named, given.decode())
+        return Call(named, f"{self._run}-{next(self._numbers):x}")
+
+    def _failed(self, call: Call, error: Exception) -> Reply:
+        """The reply where answering raised an error; it is counted."""
+        if not isinstance(error, RefusedError):
             # a fault of ours or of the model: told in the log, not to the caller
-            log.exception("request %s failed", request)
-            status, kind = 500, _JSON[1]
-            body = orjson.dumps(
-                RefusedError(
-                    500, "the endpoint failed; its log has this request", code="INTERNAL_ERROR"
-                ).body(request)
-            )
-        told: list[Header] = [
-            (b"content-type", kind),
-            (b"content-length", str(len(body)).encode()),
-            (b"x-request-id", request.encode()),
-            *extra,
-        ]
-        if loaded is not None:
-            told.append((DEPLOYMENT[0], loaded.deployment.name.encode()))
-            told.append((b"x-model-version", loaded.deployment.version.encode()))
-        self._log(scope, request, status, started)
-        await send({"type": "http.response.start", "status": status, "headers": told})
-        await send({"type": "http.response.body", "body": body})
+            log.error("request %s failed", call.request, exc_info=error)
+            message = "the endpoint failed; its log has this request"
+            error = RefusedError(500, message, code="INTERNAL_ERROR")
+        if call.loaded is None:
+            self._worker.others["refused_unrouted"] += 1
+        elif error.status >= 500:
+            call.loaded.counts.failed += 1
+        else:
+            call.loaded.counts.refused += 1
+        return replies.refused(call, error)
 
-    def _request_id(self, headers: dict[bytes, bytes]) -> str:
-        given = headers.get(b"x-request-id", b"")
-        if _REQUEST_ID.fullmatch(given):
-            return given.decode()
-        return f"{self._run}-{next(self._numbers):x}"
-
-    def _log(self, scope: Scope, request: str, status: int, started: float) -> None:
+    def _log(self, method: str, path: str, call: Call, reply: Reply) -> None:
         table = self._worker.table
-        if status < 500 and (table is None or table.traffic.options.log != "all"):
+        if reply.status < 500 and (table is None or table.traffic.options.log != "all"):
             return
-        took = round((time.perf_counter() - started) * 1e3, 3)
-        facts = {"request": request, "method": scope["method"], "path": scope["path"][:200]}
-        log.info("answered", extra={"facts": {**facts, "status": status, "ms": took}})
+        took = round((time.perf_counter() - call.started) * 1e3, 3)
+        facts = {"request": call.request, "method": method, "path": path[:200]}
+        log.info("answered", extra={"facts": {**facts, "status": reply.status, "ms": took}})
 
-    async def _respond(
-        self,
-        scope: Scope,
-        headers: dict[bytes, bytes],
-        receive: Receive,
-        *,
-        request: str,
-        started: float,
-    ) -> tuple[bytes, bytes, Loaded | None]:
-        method, path = scope["method"], scope["path"]
+    async def _respond(self, method: str, path: str, call: Call, receive: Receive) -> Reply:
         if path in ("/health", "/ping", "/v2/health/live"):
-            _expect(method, "GET")
-            return orjson.dumps({"live": True}), _JSON[1], None
+            expect(method, "GET")
+            return Reply(200, orjson.dumps({"live": True}))
         table = self._worker.table
         if path in ("/ready", "/v2/health/ready"):
-            _expect(method, "GET")
-            await _ready(table)
-            return orjson.dumps({"ready": True}), _JSON[1], None
-        self._authorise(headers)
+            expect(method, "GET")
+            await ready(table)
+            return Reply(200, orjson.dumps({"ready": True}))
+        self._authorise(call.headers)
         if path in ("/metrics", "/openapi.json", "/docs"):
-            _expect(method, "GET")
-            return *self._page(path, table), None
+            expect(method, "GET")
+            return self._page(path, table)
         if table is None or not table.loaded:
             raise RefusedError(503, "nothing is deployed here yet", code="UNAVAILABLE")
-        reader, loaded = _READERS.get(path), None
+        reader, named = READERS.get(path), None
         if reader is None:
-            about = _protocol(table, method, path)
+            about = open_inference(table, method, path)
             if isinstance(about, bytes):
-                return about, _JSON[1], None
-            reader, loaded = read_infer, about
-        _expect(method, "POST")
-        loaded = _chosen(table, headers) or loaded or _drawn(table, headers)
-        loaded.counts.requests += 1
-        try:
-            return await self._answer(
-                table, loaded, reader, headers, receive, request=request, started=started
-            )
-        except RefusedError as refusal:
-            if refusal.status >= 500:
-                loaded.counts.failed += 1
-            else:
-                loaded.counts.refused += 1
-            refusal.loaded = loaded  # type: ignore[attr-defined]
-            raise
-        except Exception:
-            loaded.counts.failed += 1
-            raise
+                return Reply(200, about)
+            reader, named = about
+        expect(method, "POST")
+        loaded = _routed(table, call, named)
+        body = await self._patience.body(call.headers, receive, table.traffic.options)
+        asked = understood(table, loaded, reader, call.headers, body)
+        answers = await found_in_time(table, loaded, asked.rows)
+        return Reply(200, told(self._worker, table, call, asked, answers))
 
-    def _authorise(self, headers: dict[bytes, bytes]) -> None:
+    def _authorise(self, headers: Headers) -> None:
         digests = self._worker.digests
         if not digests and not self._is_open:
             return
@@ -217,142 +191,24 @@ class App:
             message = "expected a valid key: Authorization: Bearer KEY, or X-API-Key: KEY"
             raise RefusedError(401, message, code="UNAUTHENTICATED", close=True)
 
-    def _page(self, path: str, table: Table | None) -> tuple[bytes, bytes]:
+    def _page(self, path: str, table: Table | None) -> Reply:
         if table is None:
             raise RefusedError(503, "nothing is deployed here yet", code="UNAVAILABLE")
         if path == "/openapi.json":
-            return orjson.dumps(openapi.description(table)), _JSON[1]
+            return Reply(200, orjson.dumps(openapi.description(table)))
         if path == "/docs":
-            return openapi.page(table).encode(), b"text/html; charset=utf-8"
-        told = [each for each in read_told(self._folder) if each.pid != os.getpid()]
-        counted = total([*(each.counts for each in told), self._worker.counted()])
-        others = all_others(told)
+            return Reply(200, openapi.page(table).encode(), b"text/html; charset=utf-8")
+        workers = [each for each in read_told(self._folder) if each.pid != os.getpid()]
+        counted = total([*(each.counts for each in workers), self._worker.counted()])
+        others = all_others(workers)
         for name, count in self._worker.others_counted().items():
             others[name] = others.get(name, 0) + count
-        text = metrics.exposition(table.traffic, counted, others)
-        return text, metrics.CONTENT_TYPE.encode()
-
-    async def _answer(
-        self,
-        table: Table,
-        loaded: Loaded,
-        reader: _Reader,
-        headers: dict[bytes, bytes],
-        receive: Receive,
-        *,
-        request: str,
-        started: float,
-    ) -> tuple[bytes, bytes, Loaded]:
-        options = table.traffic.options
-        body = await self._patience.body(headers, receive, options)
-        encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
-        content = unpack(body, encoding, options.body_bytes)
-        kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
-        asked = reader(content, kind, loaded.types, options.rows)
-        rows = asked.rows
-        if rows.number > _MANY_ROWS or loaded.is_slow:
-            work = asyncio.to_thread(_found, loaded, rows)
-            try:
-                found = await asyncio.wait_for(work, options.answer_seconds)
-            except TimeoutError:
-                message = f"no answer within {options.answer_seconds:g} s"
-                raise RefusedError(503, message, code="UNAVAILABLE") from None
-        else:
-            found = _found(loaded, rows)
-        deployed = loaded.deployment
-        answer = asked.answer(found, table.traffic.model, deployed.version)
-        said = orjson.dumps(answer, option=_OPTIONS)
-        latency = time.perf_counter() - started
-        loaded.counts.took(latency)
-        answered(loaded, found, table.traffic.edges)
-        self._copy(table, loaded, rows, found, request)
-        role: Role = "replay" if REPLAY in headers else "live"
-        batch = Batch([request], [rows.number], [latency], role)
-        self._worker.collect(loaded, batch, rows, found)
-        return said, _JSON[1], loaded
-
-    def _copy(self, table: Table, loaded: Loaded, rows: Rows, found: Answers, request: str) -> None:
-        traffic = table.traffic
-        for shadow in table.shadows:
-            if (
-                shadow is not loaded
-                and random.random() < shadow.deployment.mirror  # noqa: S311 - no secret
-            ):
-                copy = Copy(shadow, rows, found, request, traffic.edges, traffic.tolerance)
-                self._worker.mirror.offer(copy)
+        text = metrics.exposition(table.traffic, counted, others) + metrics.more(self._folder)
+        return Reply(200, text, metrics.CONTENT_TYPE.encode())
 
 
-def _found(loaded: Loaded, rows: Rows) -> Answers:
-    if broken := loaded.check.broken(rows):
-        raise contract_broken(broken)
-    found = loaded.model.answer(rows)
-    finite = np.isfinite(found.values)
-    if not finite.all():
-        row = int(np.argmin(finite.reshape(rows.number, -1).all(axis=1))) + 1
-        message = f"row {row}: the model has no finite answer; a number in it may be too large"
-        raise RefusedError(400, message, code=INVALID)
-    return found
-
-
-def _expect(method: str, expected: str) -> None:
-    if method != expected:
-        message = f"{method[:20]}: this address takes {expected}"
-        raise RefusedError(405, message, code="METHOD_NOT_ALLOWED", allow=expected)
-
-
-async def _ready(table: Table | None) -> None:
-    """Raise RefusedError unless every deployment that answers requests passes its self-test."""
-    live = [each for each in table.loaded if each.deployment.share > 0] if table else []
-    if not live:
-        raise RefusedError(503, "not ready: nothing is deployed here yet", code="UNAVAILABLE")
-    for each in live:
-        try:
-            await asyncio.wait_for(asyncio.to_thread(self_test, each), 10)
-        except Exception as error:
-            message = f"not ready: {each.deployment.name}: {error or type(error).__name__}"
-            raise RefusedError(503, message, code="UNAVAILABLE") from error
-
-
-def _chosen(table: Table, headers: dict[bytes, bytes]) -> Loaded | None:
-    """The deployment that a header asks for; raises RefusedError where there is none of that name."""
-    for header in DEPLOYMENT:
-        if header in headers:
-            name = headers[header].decode("latin-1")
-            if (found := table.named(name)) is None:
-                there = ", ".join(each.deployment.name for each in table.loaded)
-                message = f"there is no deployment {name[:40]!r}; there are: {there}"
-                raise RefusedError(404, message, code="RESOURCE_DOES_NOT_EXIST")
-            return found
-    return None
-
-
-def _drawn(table: Table, headers: dict[bytes, bytes]) -> Loaded:
-    sticky = table.traffic.options.sticky.lower().encode("latin-1", "replace")
-    key = headers.get(sticky, b"").decode("latin-1") if sticky else ""
-    return table.loaded[table.shares.draw(key)]
-
-
-def _protocol(table: Table, method: str, path: str) -> bytes | Loaded | None:
-    """What the Open Inference Protocol says of an address: its answer, or which version to ask.
-
-    None where the shares decide. Raises RefusedError for an address that is not served.
-    """
-    model = table.traffic.model
-    match path.split("/")[1:]:
-        case ["v2"]:
-            _expect(method, "GET")
-            return orjson.dumps({"name": "mlops", "version": "1", "extensions": []})
-        case ["v2", "models", name, *rest] if name == model:
-            loaded = None
-            if len(rest) >= 2 and rest[0] == "versions":
-                loaded, rest = table.of_version(rest[1]), rest[2:]
-                if loaded is None:
-                    raise RefusedError(404, "no such version here", code="RESOURCE_DOES_NOT_EXIST")
-            if rest == ["infer"]:
-                return loaded
-            if rest in ([], ["ready"]):
-                _expect(method, "GET")
-                if rest:
-                    return orjson.dumps({"name": model, "ready": True})
-                return orjson.dumps(openapi.metadata(table, loaded))
-    raise RefusedError(404, f"nothing is served at {path[:100]}", code="ENDPOINT_NOT_FOUND")
+def _routed(table: Table, call: Call, named: Loaded | None) -> Loaded:
+    """Who answers the call, which is counted there."""
+    call.loaded = loaded = deployment(table, call.headers, named)
+    loaded.counts.requests += 1
+    return loaded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -16,7 +18,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from mlops.deployment.serving.counts import LATENCY_ENDS, Counted
 from mlops.deployment.serving.traffic import Traffic
 
-__all__ = ["CONTENT_TYPE", "exposition"]
+__all__ = ["CONTENT_TYPE", "MORE", "exposition", "more"]
+
+# The folder of an endpoint in which others leave metrics, `*.prom`, which are shown as they are.
+MORE = "metrics"
 
 _COUNTERS = {
     "requests": "Requests that a deployment was chosen for",
@@ -70,3 +75,12 @@ def exposition(traffic: Traffic, counted: Counted, others: dict[str, int]) -> by
     registry = CollectorRegistry()
     registry.register(_Collected([*metrics, info, share]))
     return generate_latest(registry)
+
+
+def more(folder: Path) -> bytes:
+    """What others tell of the endpoint in `folder`, such as its monitor."""
+    found = []
+    for path in sorted((folder / MORE).glob("*.prom")):
+        with suppress(OSError):
+            found.append(path.read_bytes())
+    return b"".join(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from mlops.deployment.serving.refusal import RefusedError
@@ -35,7 +35,7 @@ class Patience:
             self._task.cancel()
 
     async def body(
-        self, headers: MutableMapping[bytes, bytes], receive: Receive, options: Options
+        self, headers: Mapping[bytes, bytes], receive: Receive, options: Options
     ) -> bytes:
         """The request's body; raises RefusedError where it is too large, too slow, or breaks off."""
         most = options.body_bytes

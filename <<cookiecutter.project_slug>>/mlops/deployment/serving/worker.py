@@ -38,12 +38,18 @@ log = logging.getLogger("mlops.worker")
 
 @dataclass(frozen=True)
 class Table:
-    """What a worker answers with at one moment; replaced as a whole."""
+    """What a worker answers with at one moment; replaced as a whole.
+
+    `sticky` is the header that always leads to the same deployment, in lower case. `is_slow` where a
+    model answers from another process, so that asking it must not block.
+    """
 
     traffic: Traffic
     loaded: tuple[Loaded, ...]
     shares: Shares
     shadows: tuple[Loaded, ...]
+    sticky: bytes
+    is_slow: bool
 
     def named(self, name: str) -> Loaded | None:
         """The deployment of that name."""
@@ -191,6 +197,8 @@ class Worker:
             tuple(after),
             Shares([each.deployment.share for each in after]),
             tuple(each for each in after if each.deployment.mirror > 0),
+            traffic.options.sticky.lower().encode("latin-1", "replace"),
+            any(each.is_slow for each in after),
         )
         for gone in before.values():
             asyncio.get_running_loop().call_later(LINGER_SECONDS, gone.model.close)

@@ -108,6 +108,18 @@ def holds(relation: ast.Compare, columns: Mapping[str, Values]) -> NDArray[np.bo
     return result
 
 
+def plainly_holds(relation: ast.Compare, columns: Mapping[str, Values]) -> bool:
+    """Whether the relation holds in all rows, none of which misses a value; quicker than `holds`.
+
+    False also where it cannot be told so simply.
+    """
+    values = [evaluate(term, columns) for term in (relation.left, *relation.comparators)]
+    return all(
+        bool(_COMPARISON[type(comparison)](values[number], values[number + 1]).all())
+        for number, comparison in enumerate(relation.ops)
+    )
+
+
 def _missing(term: ast.expr, columns: Mapping[str, Values], rows: int) -> NDArray[np.bool_]:
     result = np.zeros(rows, dtype=bool)
     for name in names(term):

@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlops.quality.contract import Column, Contract
-from mlops.quality.expression import holds, names
+from mlops.quality.expression import holds, names, plainly_holds
 from mlops.quality.values import LARGEST_INTEGER, typed
 
 Mask = NDArray[np.bool_]
-# One per input: float64 for numbers, truth values, or an Arrow array of texts.
+# One per input: float64 or int64 for numbers, truth values, or an Arrow array of texts.
 Values = Mapping[str, "NDArray[np.generic] | pa.Array"]
 
+_Numbers = NDArray[np.float64] | NDArray[np.int64]
 _LARGEST = sys.float_info.max
 
 
@@ -52,8 +53,9 @@ class ColumnCheck:
             values[name], wrong = _READERS[column.type](_plain(batch.column(name)), column)
             suspect = _either(suspect, wrong)
         for tree in self._trees:
-            kept = holds(tree, {name: np.asarray(values[name]) for name in names(tree)})
-            suspect = _either(suspect, ~kept)
+            wanted = {name: np.asarray(values[name], dtype=np.float64) for name in names(tree)}
+            if not plainly_holds(tree, wanted):
+                suspect = _either(suspect, ~holds(tree, wanted))
         return Read(values, suspect)
 
 
@@ -67,20 +69,24 @@ def _either(one: Mask | None, other: Mask | None) -> Mask | None:
     return other if one is None else one | other
 
 
-def _numbers(array: pa.Array, column: Column) -> tuple[NDArray[np.float64], Mask | None]:
+def _numbers(array: pa.Array, column: Column) -> tuple[_Numbers, Mask | None]:
     kind, bad = array.type, None
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+    whole = column.type == "integer"
+    values: _Numbers
+    if pa.types.is_signed_integer(kind) and not array.null_count:
+        # as they are: each conversion costs as much as a check
+        values, whole = array.to_numpy().astype(np.int64, copy=False), False
+    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         # float32 too: NumPy would round the contract's limits to the type of the values
         values = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     else:
         series, bad = typed(array.to_pandas(), column)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     low, high = column.range or (-_LARGEST, _LARGEST)
-    whole = column.type == "integer"
-    if whole:
+    if column.type == "integer":
         low, high = max(low, 1 - LARGEST_INTEGER), min(high, LARGEST_INTEGER - 1)
-    # what is not a number compares as False, here and below
-    if len(values) and not (low <= values.min() and values.max() <= high):
+    # what is not a number compares as False, here and below; Python compares whole ones exactly
+    if len(values) and not (low <= values.min().item() and values.max().item() <= high):
         bad = _either(bad, _beside(~((values >= low) & (values <= high)), values, column))
     if whole and not pa.types.is_integer(kind):
         bad = _either(bad, _beside(values != np.floor(values), values, column))
@@ -92,7 +98,7 @@ def _numbers(array: pa.Array, column: Column) -> tuple[NDArray[np.float64], Mask
     return values, bad
 
 
-def _beside(wrong: Mask, values: NDArray[np.float64], column: Column) -> Mask:
+def _beside(wrong: Mask, values: _Numbers, column: Column) -> Mask:
     """What is wrong beside what may be missing."""
     return wrong & ~np.isnan(values) if column.missing else wrong
 

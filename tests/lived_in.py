@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pexpect
 
 TOOLS = Path(sys.executable).parent
 
@@ -53,6 +56,25 @@ class Life:
             check=False,
         )
         return Done(done.returncode, done.stdout)
+
+    def on_a_terminal(self, question: str, answer: str, *words: str) -> Done:
+        """Run nox on a terminal of its own, and answer the question that it asks there."""
+        console = pexpect.spawn(
+            sys.executable,
+            ["-m", "nox", *words],
+            cwd=str(self.root),
+            env=self.environment(),
+            encoding="utf-8",
+            timeout=600,
+            dimensions=(50, 300),
+        )
+        said = io.StringIO()
+        console.logfile_read = said
+        with console:
+            console.expect_exact(question)
+            console.sendline(answer)
+            console.expect(pexpect.EOF)
+        return Done(console.wait(), said.getvalue().replace("\r\n", "\n"))
 
     def ok(self, *words: str, **variables: str) -> Done:
         """Run nox and see it succeed."""

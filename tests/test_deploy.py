@@ -102,8 +102,11 @@ def test_a_second_model_is_rolled_out_in_stages(life: Life) -> None:
     life.replace("model/estimator.py", "[0.01, 0.1, 1.0, 10.0]", "[0.8]")
     life.commit("Try another regularisation")
     assert "exit code 3" in life.nox("-s", "train", "deploy").output
-    life.ok("-s", "approve", "--", "--reason", "hardly another model")
-    done = life.ok("-s", "deploy")
+    # who sits at a terminal is asked, and may say nothing
+    asked = ("Ada, why may it?", "", "-s", "deploy")
+    silent = life.on_a_terminal(*asked)
+    assert "exit code 3" in silent.output
+    done = life.on_a_terminal(asked[0], "hardly another model", *asked[2:])
     deployed(done)
     for told in ("20% copies of", "10% of", "50% of", "100% of", "replayed", "holds  agreement"):
         assert told in done.output, done.output

@@ -6,8 +6,9 @@ The words for a broken row are those of `mlops.quality.checks`, which is asked a
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,6 @@ Mask = NDArray[np.bool_]
 # One per input: float64 or int64 for numbers, truth values, or an Arrow array of texts.
 Values = Mapping[str, "NDArray[np.generic] | pa.Array"]
 
-_Numbers = NDArray[np.float64] | NDArray[np.int64]
 _LARGEST = sys.float_info.max
 
 
@@ -30,33 +30,46 @@ _LARGEST = sys.float_info.max
 class Read:
     """The inputs of n rows, and a mask of shape (n,) of those that may break the contract.
 
-    None for the mask: all rows keep it.
+    `singles` are those inputs as float32 that a model wants so. None for the mask: all rows keep it.
     """
 
     values: Values
+    singles: Mapping[str, NDArray[np.float32]]
     suspect: Mask | None
 
 
 class ColumnCheck:
-    """The checks of one contract."""
+    """The checks of one contract; `singles` names the inputs that a model wants as float32."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, singles: Collection[str] = ()) -> None:
         self._columns = {name: contract.columns[name] for name in contract.inputs}
+        self._singles = frozenset(singles)
         trees = contract.relation_trees().values()
         self._trees = [tree for tree in trees if set(names(tree)) <= set(self._columns)]
 
     def read(self, batch: pa.RecordBatch) -> Read:
         """The typed inputs of a batch that has them all, and its suspect rows."""
         values: dict[str, NDArray[np.generic] | pa.Array] = {}
+        singles: dict[str, NDArray[np.float32]] = {}
         suspect: Mask | None = None
         for name, column in self._columns.items():
-            values[name], wrong = _READERS[column.type](_plain(batch.column(name)), column)
+            read = _READERS[column.type](_plain(batch.column(name)), column)
+            if isinstance(read, _Numbers):
+                values[name], wrong = read.values, read.bad
+                # what overflows is refused by the model's answer not being finite, or by its range
+                with np.errstate(over="ignore"):
+                    single = read.values.astype(np.float32) if name in self._singles else None
+                if single is not None:
+                    singles[name] = single
+                wrong = _either(wrong, _out_of_range(read.values, single, column))
+            else:
+                values[name], wrong = read
             suspect = _either(suspect, wrong)
         for tree in self._trees:
             wanted = {name: np.asarray(values[name], dtype=np.float64) for name in names(tree)}
             if not plainly_holds(tree, wanted):
                 suspect = _either(suspect, ~holds(tree, wanted))
-        return Read(values, suspect)
+        return Read(values, singles, suspect)
 
 
 def _plain(array: pa.Array) -> pa.Array:
@@ -69,25 +82,26 @@ def _either(one: Mask | None, other: Mask | None) -> Mask | None:
     return other if one is None else one | other
 
 
-def _numbers(array: pa.Array, column: Column) -> tuple[_Numbers, Mask | None]:
+class _Numbers(NamedTuple):
+    """A column of numbers, and what is wrong with them besides their range."""
+
+    values: NDArray[np.float64] | NDArray[np.int64]
+    bad: Mask | None
+
+
+def _numbers(array: pa.Array, column: Column) -> _Numbers:
     kind, bad = array.type, None
     whole = column.type == "integer"
-    values: _Numbers
+    values: NDArray[np.float64] | NDArray[np.int64]
     if pa.types.is_signed_integer(kind) and not array.null_count:
         # as they are: each conversion costs as much as a check
-        values, whole = array.to_numpy().astype(np.int64, copy=False), False
+        values = array.to_numpy().astype(np.int64, copy=False)
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
         # float32 too: NumPy would round the contract's limits to the type of the values
         values = array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     else:
         series, bad = typed(array.to_pandas(), column)
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    low, high = column.range or (-_LARGEST, _LARGEST)
-    if column.type == "integer":
-        low, high = max(low, 1 - LARGEST_INTEGER), min(high, LARGEST_INTEGER - 1)
-    # what is not a number compares as False, here and below; Python compares whole ones exactly
-    if len(values) and not (low <= values.min().item() and values.max().item() <= high):
-        bad = _either(bad, _beside(~((values >= low) & (values <= high)), values, column))
     if whole and not pa.types.is_integer(kind):
         bad = _either(bad, _beside(values != np.floor(values), values, column))
     if column.categories is not None:
@@ -95,10 +109,36 @@ def _numbers(array: pa.Array, column: Column) -> tuple[_Numbers, Mask | None]:
         for category in column.categories:
             one_of |= values == category
         bad = _either(bad, _beside(~one_of, values, column))
-    return values, bad
+    return _Numbers(values, bad)
 
 
-def _beside(wrong: Mask, values: _Numbers, column: Column) -> Mask:
+def _out_of_range(
+    values: NDArray[np.float64] | NDArray[np.int64],
+    single: NDArray[np.float32] | None,
+    column: Column,
+) -> Mask | None:
+    """Which values lie beyond their range; those as float32 are looked at first, at half the cost.
+
+    Rounding keeps the order: what is above a rounded limit was above the limit. What is not a number
+    compares as False.
+    """
+    low, high = column.range or (-_LARGEST, _LARGEST)
+    if column.type == "integer":
+        low, high = max(low, 1 - LARGEST_INTEGER), min(high, LARGEST_INTEGER - 1)
+    if not len(values):
+        return None
+    if single is not None:
+        with np.errstate(over="ignore"):
+            lowest, highest = np.float32(low), np.float32(high)
+        if lowest < single.min() and single.max() < highest:
+            return None
+    # Python compares whole numbers exactly
+    if low <= values.min().item() and values.max().item() <= high:
+        return None
+    return _beside(~((values >= low) & (values <= high)), values, column)
+
+
+def _beside(wrong: Mask, values: NDArray[np.float64] | NDArray[np.int64], column: Column) -> Mask:
     """What is wrong beside what may be missing."""
     return wrong & ~np.isnan(values) if column.missing else wrong
 

@@ -49,11 +49,15 @@ class Scored:
 
 @dataclass(frozen=True)
 class _Model:
-    """A loaded model: `labels` names its probabilities; None where it gives values."""
+    """A loaded model: `labels` names its probabilities; None where it gives values.
+
+    `singles` are the inputs that it wants as float32.
+    """
 
     answer: Callable[[pa.RecordBatch, Values], _Answer]
     labels: tuple[str, ...] | None
     types: tuple[pa.DataType, pa.DataType]
+    singles: tuple[str, ...] = ()
 
 
 class Scorer:
@@ -66,8 +70,9 @@ class Scorer:
         self.digest = read_manifest(folder)[1]
         self.version = version
         self._contract = load_contract(folder / "contract.yml")
-        self._check = ColumnCheck(self._contract)
         self._model = _load(folder, self._contract)
+        self._check = ColumnCheck(self._contract, self._model.singles)
+        self._same: list[pa.Array] | None = None
         label, value = self._model.types
         names = [f"{PROBABILITY}{name}" for name in self._model.labels or ()]
         constant = pa.dictionary(pa.int32(), pa.string())
@@ -99,7 +104,7 @@ class Scorer:
         """
         self.refuse(batch.schema.names, "the rows")
         read = self._check.read(batch)
-        values, kept = read.values, None
+        values, kept = {**read.values, **read.singles}, None
         violations: tuple[Violation, ...] = ()
         if read.suspect is not None:
             kept, violations = self._described(batch, np.flatnonzero(read.suspect))
@@ -129,6 +134,14 @@ class Scorer:
         good[[found.row - 1 for found in violations if found.row is not None]] = False
         return np.flatnonzero(good), violations
 
+    def _constants(self, rows: int) -> list[pa.Array]:
+        """Version and digest for each row; kept, for most batches are of one size."""
+        if self._same is None or len(self._same[0]) < rows:
+            zeros = pa.array(np.zeros(rows, dtype=np.int32))
+            texts = [pa.array([text]) for text in (self.version, self.digest)]
+            self._same = [pa.DictionaryArray.from_arrays(zeros, text) for text in texts]
+        return [column.slice(0, rows) for column in self._same]
+
     def _with_scores(self, batch: pa.RecordBatch, values: Values) -> pa.RecordBatch:
         rows, model = batch.num_rows, self._model
         label, value = model.types
@@ -142,9 +155,7 @@ class Scorer:
             else:
                 added = [pa.array(labels, label)]
                 added += [pa.array(column, value) for column in np.ascontiguousarray(found.T)]
-            zeros = pa.array(np.zeros(rows, dtype=np.int32))
-            for text in (self.version, self.digest):
-                added.append(pa.DictionaryArray.from_arrays(zeros, pa.array([text])))
+            added += self._constants(rows)
         # what pandas noted of the source speaks of an index that need not be one here
         schema = pa.schema([*batch.schema, *self.outputs])
         return pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
@@ -194,7 +205,8 @@ def _compiled(content: bytes) -> _Model:
     width = value.size
     types = (pa.array(label[0]).type if label else pa.null(), pa.from_numpy_dtype(value.dtype))
     labels = tuple(str(place) for place in range(width)) if label else None
-    return _Model(answer, labels, types)
+    singles = tuple(name for name, feed in feeds.items() if feed is _FEEDS["tensor(float)"])
+    return _Model(answer, labels, types, singles)
 
 
 def _flavour(folder: Path, contract: Contract) -> _Model:
@@ -228,7 +240,7 @@ def _texts(values: NDArray[np.generic] | pa.Array) -> NDArray[np.object_]:
 
 
 _FEEDS: Mapping[str, Callable[[NDArray[np.generic] | pa.Array], NDArray[np.generic]]] = {
-    "tensor(float)": lambda values: values.astype(np.float32),
+    "tensor(float)": lambda values: values.astype(np.float32, copy=False),
     "tensor(int64)": lambda values: values.astype(np.int64),
     "tensor(bool)": lambda values: values.astype(np.bool_),
     "tensor(string)": _texts,

@@ -7,6 +7,7 @@ two together. A text is never taken for a number here, unless the request was CS
 from __future__ import annotations
 
 import ast
+import copy
 import datetime
 import math
 import operator
@@ -64,6 +65,7 @@ class RequestCheck:
             if set(names(tree)) <= set(columns)
         }
         self._trees = tuple(trees.values())
+        self._plain = [(names(tree), _plainly(tree)) for tree in trees.values()]
         self._relations = [
             (f"{name}: {stated[name]}", names(tree), _relation(tree))
             for name, tree in trees.items()
@@ -108,6 +110,11 @@ class RequestCheck:
         return all(quick(columns[name]) for name, quick in self._quick)
 
     def _relations_hold(self, rows: Rows) -> bool:
+        if rows.number == 1:
+            columns = rows.columns
+            return all(
+                plainly({n: columns[n][0] for n in needed}) for needed, plainly in self._plain
+            )
         if rows.number < _MANY:
             for _, needed, kept in self._relations:
                 for values in zip(*[rows.columns[name] for name in needed], strict=True):
@@ -286,6 +293,38 @@ def _short(text: str) -> str:
 
 def _number(value: float) -> str:
     return repr(value).removesuffix(".0")
+
+
+def _plainly(tree: ast.Compare) -> Callable[[dict[str, object]], bool]:
+    """The relation as Python's own code: whether one row plainly keeps it.
+
+    A no is looked at more closely, as is what Python cannot compute: a missing value, a division by 0.
+    """
+    code = compile(ast.fix_missing_locations(ast.Expression(_as_floats(tree))), "relation", "eval")
+    known: dict[str, object] = {"__builtins__": {}, "abs": abs, "float": float}
+
+    def plainly(row: dict[str, object]) -> bool:
+        try:
+            # nothing but columns, numbers, + - * / and abs(): parse_relation lets nothing else through
+            return bool(eval(code, known, row))  # noqa: S307
+        except (TypeError, ZeroDivisionError, OverflowError):
+            return False
+
+    return plainly
+
+
+def _as_floats(tree: ast.Compare) -> ast.expr:
+    """The relation with each column as a float, which is how tables compute it."""
+
+    class Floats(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            if node.id == "abs":
+                return node
+            return ast.Call(ast.Name("float", ast.Load()), [node], [])
+
+    changed = Floats().visit(copy.deepcopy(tree))
+    assert isinstance(changed, ast.expr)  # noqa: S101 - a Compare stays one
+    return changed
 
 
 def _relation(tree: ast.Compare) -> Callable[[tuple[object, ...]], bool]:

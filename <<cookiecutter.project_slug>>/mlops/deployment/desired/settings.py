@@ -119,15 +119,28 @@ class Approving:
     days: int = 30
 
 
+# A section of Level 4, which the floor above reads.
+Later = Mapping[str, object]
+
+
 @dataclass(frozen=True)
 class Sections:
-    """One environment's settings. Only dev has a gate."""
+    """One environment's settings. Only dev has a gate. What follows `approval` is Level 4's."""
 
     gate: GateSection | None = None
     measuring: Measuring = field(default_factory=Measuring)
     serving: Serving = field(default_factory=Serving)
     rollout: Rollout = field(default_factory=Rollout)
     approval: Approving = field(default_factory=Approving)
+    monitoring: Later = field(default_factory=dict)
+    drift: Later = field(default_factory=dict)
+    events: Later = field(default_factory=dict)
+    retraining: Later = field(default_factory=dict)
+    remedy: Later = field(default_factory=dict)
+    experiment: Later = field(default_factory=dict)
+    bandit: Later = field(default_factory=dict)
+    shadow: Later = field(default_factory=dict)
+    review: Later = field(default_factory=dict)
 
 
 def read_sections(path: Path) -> Sections:

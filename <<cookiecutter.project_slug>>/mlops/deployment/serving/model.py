@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,30 +66,50 @@ class OnnxModel:
             said = " ".join(str(error).split())
             raise UserError(f"the ONNX model does not load: {said}") from error
         self._inputs = [(entry.name, _FEEDS[entry.type]) for entry in self._session.get_inputs()]
-        self._floats = [name for name, feed in self._inputs if feed is _floats]
-        self._others = [(name, feed) for name, feed in self._inputs if feed is not _floats]
         self._outputs = [entry.name for entry in self._session.get_outputs()]
+        self._threads = threading.local()
 
     def answer(self, rows: Rows) -> Answers:
         """The answers for rows that keep the contract."""
-        columns = rows.columns
         if rows.number == 1:
-            # one array for all: making an array costs more than what is in it
-            numbers = np.array([columns[name] for name in self._floats], dtype=np.float32)
-            fed: dict[str, NDArray[np.generic]] = {
-                name: numbers[place : place + 1] for place, name in enumerate(self._floats)
-            }
-            fed |= {name: feed(columns[name]) for name, feed in self._others}
+            fed = self._one().filled(rows.columns)
         else:
-            fed = {name: feed(columns[name]) for name, feed in self._inputs}
+            fed = {name: feed(rows.columns[name]) for name, feed in self._inputs}
         found = self._session.run(self._outputs, fed)
         values = found[-1]
         if len(found) == 1:
             return Answers(values.reshape(len(values)), None)
         return Answers(values, found[0])
 
+    def _one(self) -> _OneRow:
+        """This thread's arrays: while one computes, another must not change what it reads."""
+        try:
+            found: _OneRow = self._threads.one
+        except AttributeError:
+            found = self._threads.one = _OneRow(self._inputs)
+        return found
+
     def close(self) -> None:
         """Nothing to end: the session goes with the object."""
+
+
+class _OneRow:
+    """The inputs of a single row, in arrays that are filled anew: making them takes longer."""
+
+    def __init__(self, inputs: Sequence[tuple[str, _Feed]]) -> None:
+        self._floats = [name for name, feed in inputs if feed is _floats]
+        self._others = [(name, feed) for name, feed in inputs if feed is not _floats]
+        self._numbers = np.empty((len(self._floats), 1), dtype=np.float32)
+        self._fed: dict[str, NDArray[np.generic]] = {
+            name: self._numbers[place : place + 1] for place, name in enumerate(self._floats)
+        }
+
+    def filled(self, columns: Mapping[str, Sequence[object]]) -> dict[str, NDArray[np.generic]]:
+        """The arrays with the row's values; they hold until the next call."""
+        self._numbers[:] = cast(Any, [columns[name] for name in self._floats])
+        for name, feed in self._others:
+            self._fed[name] = feed(columns[name])
+        return self._fed
 
 
 class FlavourModel:

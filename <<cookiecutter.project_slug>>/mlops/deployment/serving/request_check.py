@@ -65,7 +65,7 @@ class RequestCheck:
             if set(names(tree)) <= set(columns)
         }
         self._trees = tuple(trees.values())
-        self._plain = [(names(tree), _plainly(tree)) for tree in trees.values()]
+        self._plain = [_plainly(tree) for tree in trees.values()]
         self._relations = [
             (f"{name}: {stated[name]}", names(tree), _relation(tree))
             for name, tree in trees.items()
@@ -111,10 +111,11 @@ class RequestCheck:
 
     def _relations_hold(self, rows: Rows) -> bool:
         if rows.number == 1:
-            columns = rows.columns
-            return all(
-                plainly({n: columns[n][0] for n in needed}) for needed, plainly in self._plain
-            )
+            row = {name: values[0] for name, values in rows.columns.items()}
+            for plainly in self._plain:  # noqa: SIM110 - as above
+                if not plainly(row):
+                    return False
+            return True
         if rows.number < _MANY:
             for _, needed, kept in self._relations:
                 for values in zip(*[rows.columns[name] for name in needed], strict=True):

@@ -19,11 +19,11 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".venv"
 BINARIES = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 # One lock file a level; the highest holds all that the lower ones hold.
-LEVELS = ("quality", "training", "deployment")
+LEVELS = ("quality", "training", "deployment", "operations")
 LOCKS = [ROOT / "requirements" / f"{level}.lock" for level in LEVELS]
 LOCK = [lock for lock in LOCKS if lock.exists()][-1]
 FLOORS = [level for level in LEVELS if (ROOT / "mlops" / level).is_dir()]
-TRAINING, DEPLOYMENT = "training" in FLOORS, "deployment" in FLOORS
+TRAINING, DEPLOYMENT, OPERATIONS = (level in FLOORS for level in LEVELS[1:])
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "types", "tests", "data"]
@@ -235,7 +235,7 @@ if DEPLOYMENT:
     @nox.session(default=False)
     def status(session: nox.Session) -> None:
         """Show what each environment shall serve and does serve; `-- --check` fails on a difference."""
-        verb(session, "mlops.deployment", "status")
+        verb(session, f"mlops.{FLOORS[-1]}", "status")
 
     @nox.session(default=False)
     def history(session: nox.Session) -> None:
@@ -251,3 +251,18 @@ if DEPLOYMENT:
     def batch(session: nox.Session) -> None:
         """Score a table with the model of prod: `-- --input rows.csv --output scores`."""
         verb(session, "mlops.deployment", "batch")
+
+
+# Level 4: automated retraining -------------------------------------------------------------------
+
+if OPERATIONS:
+
+    @nox.session(default=False)
+    def monitor(session: nox.Session) -> None:
+        """Measure what prod (or `-- stage`) served: drift, quality, performance, service; tell breaches."""
+        verb(session, "mlops.operations", "monitor")
+
+    @nox.session(default=False)
+    def labels(session: nox.Session) -> None:
+        """Take in what turned out to be true of answered requests: `-- prod truth.csv`."""
+        verb(session, "mlops.operations", "labels")

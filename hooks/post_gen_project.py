@@ -43,6 +43,10 @@ BROUGHT_BY_LEVEL = {
         "tests/model/test_properties.py",
         "tests/model/test_relations.py",
     ],
+    4: [
+        "mlops/operations",
+        "dashboards",
+    ],
 }
 
 

@@ -1,4 +1,4 @@
-"""A generated project at Level 3: two models go to stage and prod, and the first one comes back."""
+"""A generated project at Level 4: two models go to stage and prod, the first one comes back, and is monitored."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import json
 import re
 import shlex
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 
+import numpy as np
+import pandas as pd
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from tests.lived_in import Done, Life
@@ -20,7 +24,7 @@ from tests.template import copy_template, render
 def life(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     """A committed project; what runs of it ends with the module."""
     template = copy_template(tmp_path_factory.mktemp("template") / "mlops-template")
-    life = Life(render(template, tmp_path_factory.mktemp("life"), {"maturity_level": "3"}))
+    life = Life(render(template, tmp_path_factory.mktemp("life"), {"maturity_level": "4"}))
     for words in (
         ["init", "--quiet", "-b", "main"],
         ["config", "user.name", "Ada"],
@@ -95,7 +99,7 @@ def test_with_an_approval_it_goes_to_prod(life: Life) -> None:
     assert len(json.loads(answer.stdout)["predictions"][0]) == 2
     life.ok("-s", "status", "--", "--check")
     level = life.nox("-s", "level").output
-    assert "│ missing" not in level[level.index("Level 3") :], level
+    assert "│ missing" not in level[level.index("Level 3") : level.index("Level 4")], level
 
 
 def test_a_second_model_is_rolled_out_in_stages(life: Life) -> None:
@@ -139,6 +143,67 @@ def test_a_table_is_scored_with_the_model_of_prod(life: Life) -> None:
     assert "442 of 442 rows scored" in done.output
     summary = json.loads((life.root / ".mlops" / "scores" / "_SUCCESS.json").read_text())
     assert summary["model_version"] == "1"
+
+
+def asked(url: str, rows: list[dict[str, object]]) -> list[str]:
+    """Ask a row at a time; returns the requests' ids."""
+    ids = []
+    for row in rows:
+        body = json.dumps({"dataframe_records": [row]}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{url}/invocations", body, headers)  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310 - on this machine
+            ids.append(answer.headers["x-request-id"])
+    return ids
+
+
+def test_what_prod_answered_is_monitored(life: Life) -> None:
+    table = pd.read_csv(next((life.root / ".mlops" / "data").rglob("*.csv")))
+    ratio = table["total_cholesterol"] / table["hdl"]
+    sound = table["ldl"] + table["hdl"] <= table["total_cholesterol"]
+    sound &= (table["cholesterol_ratio"] - ratio).abs() <= 1
+    kept = table[sound].head(300)
+    inputs = kept.drop(columns="progression")
+    # people who are all older: injected drift
+    drifted = inputs.assign(age=np.minimum(inputs["age"] + 40, 100))
+    url = str(status(life)["prod"]["url"])
+    ids = asked(url, json.loads(drifted.to_json(orient="records")))
+    truth = life.root / "truth.csv"
+    given = pd.DataFrame({"request_id": ids, "progression": kept["progression"].to_numpy()})
+    given.to_csv(truth, index=False)
+    assert "300 labels" in life.ok("-s", "labels", "--", "prod", str(truth)).output
+    truth.unlink()
+    wait_for_collection(life, len(ids))
+    done = life.ok("-s", "monitor")
+    assert "drift: found: age" in done.output, done.output
+    assert "event data_drift: age" in done.output
+    assert "policy " in done.output
+    report = (life.root / ".mlops" / "monitoring" / "prod" / "report.html").read_text()
+    assert "age" in report
+    with urllib.request.urlopen(f"{url}/metrics") as page:  # noqa: S310 - on this machine
+        metrics = page.read().decode()
+    assert re.search(r'mlops_drift_drifted\{column="age",.*\} 1\.0', metrics), metrics
+    again = life.nox("-s", "monitor", "--", "--check")
+    assert again.code != 0
+    assert "event data_drift" not in again.output
+    life.ok("-s", "status", "--", "--html")
+    assert "data_drift" in (life.root / ".mlops" / "events.jsonl").read_text()
+    assert "<html" in (life.root / ".mlops" / "status.html").read_text()
+    level = life.nox("-s", "level").output
+    assert level[level.index("Level 4") :].count("│ missing") == 1, level  # nobody hears of events
+    assert life.changed() == ""
+
+
+def wait_for_collection(life: Life, rows: int) -> None:
+    """Collected rows are tables some twelve seconds after they were answered."""
+    folder = life.root / ".mlops" / "endpoints" / "prod" / "collected"
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        tables = [pq.read_table(path, columns=["role"]) for path in folder.rglob("*.parquet")]
+        if sum(t["role"].to_pylist().count("live") for t in tables) >= rows:
+            return
+        time.sleep(0.5)
+    raise AssertionError("what was answered is not collected")
 
 
 def test_it_ends_and_comes_up_again_as_git_says(life: Life) -> None:

@@ -73,6 +73,11 @@ KEY_FILES = {
         "tests/model/properties.yml",
         "tests/model/relations.yml",
     },
+    4: {
+        "dashboards/alerts.yml",
+        "mlops/operations/__main__.py",
+        "mlops/operations/machinery.json",
+    },
 }
 # Files that speak of the tool, since they render the template again or name its package.
 MAY_SAY_COOKIECUTTER = {

@@ -1,0 +1,1 @@
+"""Events: what happened, told as CloudEvents to the log, to webhooks and to GitHub."""

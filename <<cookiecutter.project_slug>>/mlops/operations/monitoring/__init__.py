@@ -1,0 +1,1 @@
+"""Monitoring: what was served in a window, measured."""

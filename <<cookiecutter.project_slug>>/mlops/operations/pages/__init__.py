@@ -1,0 +1,1 @@
+"""Pages for people: the report of one environment, and the state of all of them."""

@@ -1,0 +1,1 @@
+"""Retraining: whether, why and on what, decided from events."""

@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="nox -s monitor --",
         description="Measure what an environment served in its window: drift, data quality, "
-        "performance, fairness, service, staleness. Breaches become events; `nox -s retrain` "
-        "decides what follows.",
+        "performance, fairness, service, staleness. Breaches become events, and the policy says what "
+        "follows.",
     )
     parser.add_argument(
         "environments", nargs="*", default=[PROD], metavar="ENVIRONMENT", help=f"default: {PROD}"
@@ -73,18 +73,23 @@ def main(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Came:
-    """What came of a run of the monitor: what was found, the events that are new, what follows."""
+    """What came of a run of the monitor: what was found, the events that are new, what follows.
+
+    `unrecorded` says why MLflow has no record of it, and is empty where it has one.
+    """
 
     watched: Watched
     new: tuple[Event, ...]
     decision: Decision
+    unrecorded: str = ""
 
 
 def monitor(project: Project, name: str, now: datetime, *, mlflow: bool = True) -> Came:
-    """Watch one environment, and tell what came of it."""
+    """Watch one environment, and tell what came of it; a server that is away holds nothing up."""
     chosen = environment(project, name)
     settings = read_operations(chosen, project.contract)
-    watched = watched_at(project, chosen, settings, now)
+    trained = record.last_trained(project) if mlflow else None
+    watched = watched_at(project, chosen, settings, now, trained)
     state = project.state
     source = source_of(project.settings.owner, project.settings.slug)
     new = tuple(each for each in events(watched, source) if not log.known(state, each.id))
@@ -97,21 +102,29 @@ def monitor(project: Project, name: str, now: datetime, *, mlflow: bool = True) 
     page = report_page(watched, tuple(log.events(state)), decision)
     replace_text(folder / REPORT, page)
     exposition.write_metrics(watched, chosen.folder)
+    unrecorded = "not asked for"
     if mlflow:
-        record.to_mlflow(project, watched, folder / REPORT)
+        try:
+            record.to_mlflow(project, watched, folder / REPORT)
+            unrecorded = ""
+        except UserError as error:
+            unrecorded = str(error)
     beat(state, beat_of(name), now)
     targets, days = settings.events.targets, settings.events.give_up_days
     if targets:
         deliver_due(state, targets, datetime.now(UTC), give_up_days=days)
-    return Came(watched, new, decision)
+    return Came(watched, new, decision, unrecorded)
 
 
 def watched_at(
-    project: Project, chosen: Environment, settings: Operations, now: datetime
+    project: Project,
+    chosen: Environment,
+    settings: Operations,
+    now: datetime,
+    trained: datetime | None = None,
 ) -> Watched:
     """The environment's window that ends now, by the user's own functions."""
-    found = opened(project, chosen, settings, problem_and_split(chosen), now)
-    return watch(found, record.last_trained(project))
+    return watch(opened(project, chosen, settings, problem_and_split(chosen), now), trained)
 
 
 def problem_and_split(chosen: Environment) -> tuple[Problem, Split]:
@@ -158,6 +171,8 @@ def show(out: Console, came: Came, folder: Path) -> None:
         reasons = event.data.get("reasons")
         first = str(reasons[0]) if isinstance(reasons, list) and reasons else ""
         out.print(f"event {event.kind}: {first}", markup=False)
+    if came.unrecorded:
+        out.print(f"MLflow has no record of it: {came.unrecorded}", markup=False)
     decided = came.decision.action.replace("_", " ")
     out.print(f"policy {decided}: {came.decision.reasons[-1]}", markup=False)
     out.print(f"report {folder / REPORT}", markup=False)

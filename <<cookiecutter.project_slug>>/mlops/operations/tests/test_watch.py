@@ -322,7 +322,6 @@ def test_a_run_of_the_monitor_tells_logs_and_beats(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monitor, "problem_and_split", lambda _: (PROBLEM, split))
-    monkeypatch.setattr(record, "last_trained", lambda _: None)
     site.served(shifted(SERVED))
     came = monitor.monitor(site.project, "prod", NOON, mlflow=False)
     assert "data_drift" in {event.kind for event in came.new}
@@ -335,6 +334,22 @@ def test_a_run_of_the_monitor_tells_logs_and_beats(
     again = monitor.monitor(site.project, "prod", NOON + timedelta(hours=1), mlflow=False)
     assert again.new == ()
     assert breaches(again.watched)
+
+
+def test_a_server_that_is_away_holds_nothing_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(project: Project) -> Registry:
+        raise UserError("MLflow at http://127.0.0.1:1: cannot be reached")
+
+    monkeypatch.setattr(monitor, "problem_and_split", lambda _: (PROBLEM, split))
+    monkeypatch.setattr(record, "registry", away)
+    site.served(shifted(SERVED))
+    came = monitor.monitor(site.project, "prod", NOON)
+    assert "cannot be reached" in came.unrecorded
+    assert came.watched.trained is None
+    assert came.new
+    assert last_beat(site.project.state, beat_of("prod")) == NOON
 
 
 def test_a_candidate_in_stage_waits(site: Site) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -136,10 +137,14 @@ def test_a_rollback_brings_the_first_back_with_the_same_digest(life: Life) -> No
     assert life.changed() == ""
 
 
-def test_a_table_is_scored_with_the_model_of_prod(life: Life) -> None:
+def sample(life: Life) -> Path:
+    """The table of the data asset."""
     life.ok("-s", "data")
-    table = next((life.root / ".mlops" / "data").rglob("*.csv"), life.root / "data/diabetes.csv")
-    done = life.ok("-s", "batch", "--", "--input", str(table), "--output", ".mlops/scores")
+    return next((life.root / ".mlops" / "data").rglob("*.csv"), life.root / "data/diabetes.csv")
+
+
+def test_a_table_is_scored_with_the_model_of_prod(life: Life) -> None:
+    done = life.ok("-s", "batch", "--", "--input", str(sample(life)), "--output", ".mlops/scores")
     assert "442 of 442 rows scored" in done.output
     summary = json.loads((life.root / ".mlops" / "scores" / "_SUCCESS.json").read_text())
     assert summary["model_version"] == "1"
@@ -158,7 +163,7 @@ def asked(url: str, rows: list[dict[str, object]]) -> list[str]:
 
 
 def test_what_prod_answered_is_monitored(life: Life) -> None:
-    table = pd.read_csv(next((life.root / ".mlops" / "data").rglob("*.csv")))
+    table = pd.read_csv(sample(life))
     ratio = table["total_cholesterol"] / table["hdl"]
     sound = table["ldl"] + table["hdl"] <= table["total_cholesterol"]
     sound &= (table["cholesterol_ratio"] - ratio).abs() <= 1

@@ -102,7 +102,7 @@ def test_a_local_path_without_questions(python: Path, template: Path, tmp_path: 
 
 @pytest.mark.usefixtures("home")
 def test_answers_typed_one_by_one(python: Path, template: Path, tmp_path: Path) -> None:
-    typed = "Churn\n\nshop\n3\n3\n"
+    typed = "Churn\n\nshop\n4\n3\n"
     project = generate(python, tmp_path / "new", str(template), typed=typed)
     assert recorded(project)["answers"] == {
         "project_name": "Churn",

@@ -35,7 +35,8 @@ SEEN, COPIED = "counters.json", "labels-copied"
 class Watched:
     """One environment's window, from `start` until `now`.
 
-    The first of the packages is the one that serves now. `new_labels` were given since it serves, and
+    What serves now comes first among the packages, the largest share before the others; those that
+    only answered in the window have no share. `new_labels` were given since it serves, and
     `trained` is when a model was trained last. `notes` say what a person should know of the reading.
     """
 
@@ -52,7 +53,8 @@ class Watched:
     @property
     def serving(self) -> Package | None:
         """The package that serves now; None where nothing does."""
-        return self.packages[0] if self.packages else None
+        first = self.packages[0] if self.packages else None
+        return first if first is not None and first.deployment.share > 0 else None
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

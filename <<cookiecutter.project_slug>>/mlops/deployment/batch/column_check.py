@@ -56,7 +56,7 @@ class ColumnCheck:
             read = _READERS[column.type](_plain(batch.column(name)), column)
             if isinstance(read, _Numbers):
                 values[name], wrong = read.values, read.bad
-                # what overflows is refused by the model's answer not being finite, or by its range
+                # what is too large for float32 becomes infinite, as in the model itself
                 with np.errstate(over="ignore"):
                     single = read.values.astype(np.float32) if name in self._singles else None
                 if single is not None:

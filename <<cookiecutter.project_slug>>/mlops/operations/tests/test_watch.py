@@ -249,6 +249,17 @@ def test_two_packages_are_measured_apart(site: Site) -> None:
     assert "data_drift" not in kinds(found)  # of what no longer serves, no event
 
 
+def test_what_answered_before_and_serves_no_longer_gives_rise_to_no_event(site: Site) -> None:
+    site.served(shifted(SERVED))
+    assert "data_drift" in kinds(site.watch())
+    (site.prod.folder / "traffic.json").unlink()
+    found = site.watch()
+    assert [each.deployment.digest for each in found.packages] == [site.digest]
+    assert found.packages[0].drift.data_drift
+    assert found.serving is None
+    assert "data_drift" not in kinds(found)
+
+
 def test_the_metrics_tell_what_was_found(site: Site) -> None:
     site.served(shifted(SERVED))
     found = site.watch()

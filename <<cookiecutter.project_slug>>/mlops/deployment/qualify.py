@@ -24,7 +24,12 @@ from mlops.deployment.gate.settings import (
     load_waivers,
 )
 from mlops.deployment.metamorphic.relation_file import load_relations
-from mlops.deployment.packaging.candidate import fetch_candidate, fetch_package, read_lineage
+from mlops.deployment.packaging.candidate import (
+    Lineage,
+    fetch_candidate,
+    fetch_package,
+    read_lineage,
+)
 from mlops.deployment.packaging.compilation import read_compilation
 from mlops.deployment.report.card import COUNTEREXAMPLES
 from mlops.deployment.report.leaderboard import leaderboard
@@ -35,6 +40,7 @@ from mlops.quality.project import ROOT, Project, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance, tracking
 from mlops.training.pipeline import StepResult, execute, load_pipeline
+from mlops.training.pipeline.cpus import add_jobs_option
 from mlops.training.progress import Progress
 from mlops.training.record import CANDIDATE, CHAMPION, aliased
 from mlops.training.registry import Registry, pick, registry
@@ -56,6 +62,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--version", help="its number (default: the candidate)")
     parser.add_argument("--all", action="store_true", help="show every rule, not only the failed")
     parser.add_argument("--force", action="store_true", help="run every step again")
+    add_jobs_option(parser)
     options = parser.parse_args(arguments)
     project = load_project(ROOT)
     out = console()
@@ -65,7 +72,7 @@ def main(arguments: list[str]) -> int:
         version = candidate or pick(found, options.version)
         champion = aliased(found.client, found.model, CHAMPION)
         folders = _gather(project, found, version, champion)
-    results = _run(project, out, version, folders, force=options.force)
+    results = _run(project, out, version, folders, force=options.force, jobs=options.jobs)
     decision = read_decision(results["decide"].outputs["decision"] / "decision.json")
     _log(project, version, decision)
     card = _keep_card(project, results["decide"].outputs["decision"])
@@ -138,7 +145,7 @@ def _plain(text: str) -> str:
 def _gather(
     project: Project, found: Registry, version: ModelVersion, champion: ModelVersion | None
 ) -> Mapping[str, Path]:
-    """Folders with the candidate and the champion's package; the latter is empty without one.
+    """Folders with the candidate, the champion's package (empty without one) and recent rows.
 
     A champion from before there were packages comes in its MLflow flavour.
     """
@@ -150,7 +157,21 @@ def _gather(
     if champion is not None and champion.version != version.version:
         packaged = fetch_package(found, champion, state / "packages")
         best = packaged or fetch_candidate(found, champion, state / "models")
-    return {"candidate": folder, "champion": best}
+    recent = _recent(project, read_lineage(folder), state)
+    return {"candidate": folder, "champion": best, "recent": recent}
+
+
+def _recent(project: Project, facts: Lineage, state: Path) -> Path:
+    """A folder with the rows that judge models of these data; an empty one where they name none."""
+    asset = find_asset(project.root / "data", *facts.data.split(":", 1))
+    folder = state / "recent" / (asset.tags.judged_by.replace(":", "-") or "none")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if asset.tags.judged_by:
+        name, _, version = asset.tags.judged_by.partition(":")
+        rows = fetch(find_asset(project.root / "data", name, version), project.state / "data")
+        shutil.copyfile(rows, folder / rows.name)
+    return folder
 
 
 def _run(
@@ -160,6 +181,7 @@ def _run(
     folders: Mapping[str, Path],
     *,
     force: bool,
+    jobs: int | None,
 ) -> Mapping[str, StepResult]:
     pipeline = load_pipeline(project.root / PIPELINE)
     facts = read_lineage(folders["candidate"])
@@ -187,7 +209,8 @@ def _run(
                 tracking.VARIABLE: tracking.tracking_uri(project.root),
             },
             force=force,
-            on_event=lambda event: progress.show(event, before=lambda _: None),
+            jobs=jobs,
+            on_event=progress.show,
         )
     return {result.name: result for result in results}
 

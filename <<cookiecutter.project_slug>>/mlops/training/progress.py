@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 
+from rich import progress
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
+from rich.table import Column
 
 from mlops.training.pipeline import Event
 
+_MARKS = {
+    "finished": "[green]ran[/]   ",
+    "cached": "[blue]cached[/]",
+    "failed": "[red]failed[/]",
+    "ended": "[yellow]ended[/] ",
+}
+
 
 class Progress:
-    """Prints a line as each step ends; on a terminal, a spinner shows the step's last words."""
+    """Prints a line as each step ends.
+
+    Below them, on a terminal, each step at work has a spinner, its time and its last words.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._status: Status | None = None
-        self._said = ""
+        self._said: dict[str, str] = {}
+        self._lines: dict[str, progress.TaskID] = {}
+        self._live = progress.Progress(
+            progress.SpinnerColumn(),
+            progress.TextColumn("[bold]{task.description}[/]"),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn(
+                "{task.fields[said]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+            ),
+            console=console,
+            transient=True,
+            expand=True,  # the last column is cut, not the names
+            disable=not console.is_terminal,
+        )
 
     def __enter__(self) -> Progress:
+        self._live.start()
         return self
 
     def __exit__(
@@ -29,35 +54,22 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop()
+        self._live.stop()
 
-    def show(self, event: Event, before: Callable[[str], None]) -> None:
-        """Show one event of the runner; `before` is called with each step that is about to run."""
+    def show(self, event: Event) -> None:
+        """Show one event of the runner."""
         if event.kind == "started":
-            if self._console.is_terminal:
-                self._status = self._console.status(f"[bold]{event.step}[/]")
-                self._status.start()
-            before(event.step)
+            self._lines[event.step] = self._live.add_task(event.step, total=None, said="")
         elif event.kind == "output":
-            self._said = event.text.strip()
-            if self._status:
-                self._status.update(f"[bold]{event.step}[/] {escape(event.text.strip()[:100])}")
+            self._said[event.step] = said = event.text.strip()
+            self._live.update(self._lines[event.step], said=said)
         else:
-            self._stop()
+            if event.step in self._lines:
+                self._live.remove_task(self._lines.pop(event.step))
+                self._live.refresh()  # not a tenth of a second later, below the line that tells it
             self._line(event)
 
     def _line(self, event: Event) -> None:
-        marks = {
-            "finished": "[green]ran[/]   ",
-            "cached": "[blue]cached[/]",
-            "failed": "[red]failed[/]",
-        }
-        said = self._said if event.kind == "finished" else ""
+        said = self._said.pop(event.step, "") if event.kind == "finished" else ""
         seconds = f"{event.seconds:6.2f} s"
-        self._console.print(f"{marks[event.kind]} {event.step:<9} {seconds}  {escape(said)}")
-        self._said = ""
-
-    def _stop(self) -> None:
-        if self._status:
-            self._status.stop()
-            self._status = None
+        self._console.print(f"{_MARKS[event.kind]} {event.step:<9} {seconds}  {escape(said)}")

@@ -118,7 +118,7 @@ def _train(project: Project, root: Path, parameters: Mapping[str, str], out: Con
             environment_digest=provenance.environment_digest(project.root),
             overrides=same,
             until=STEP,
-            on_event=lambda event: progress.show(event, before=lambda _: None),
+            on_event=progress.show,
         )
         _, facts = load_model(results[-1].outputs["model"])
         return facts.digest

@@ -16,6 +16,7 @@ from mlops.quality.project import ROOT, Project, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance, server, tracking
 from mlops.training.pipeline import StepResult, execute, load_pipeline
+from mlops.training.pipeline.cpus import add_jobs_option
 from mlops.training.progress import Progress
 
 PIPELINE = "pipelines/train.yml"
@@ -37,12 +38,14 @@ def main(arguments: list[str]) -> int:
         help="another value for an input of the pipeline, such as seed=7; may be repeated",
     )
     parser.add_argument("--force", action="store_true", help="run every step again")
+    add_jobs_option(parser)
     parser.add_argument("--cause", default="by hand", help="why: recorded with the run")
     options = parser.parse_args(arguments)
 
     project = load_project(ROOT)
     out = console()
-    results = train(project, out, overrides(options.set), options.cause, force=options.force)
+    changed = overrides(options.set)
+    results = train(project, out, changed, options.cause, force=options.force, jobs=options.jobs)
     show(project, out, results)
     return 0
 
@@ -65,6 +68,7 @@ def train(
     cause: str,
     *,
     force: bool = False,
+    jobs: int | None = None,
 ) -> Mapping[str, StepResult]:
     """Run the pipeline against the tracking server; returns the steps by name.
 
@@ -83,12 +87,12 @@ def train(
         "author": provenance.author(project.root),
         "cause": cause,
     }
+
+    def ready(step: str) -> None:
+        if own is not None and step == REGISTERING:
+            server.wait_healthy(own, has_spinner=False)
+
     with Progress(out) as progress:
-
-        def ready(step: str) -> None:
-            if own is not None and step == REGISTERING:
-                server.wait_healthy(own)
-
         results = execute(
             pipeline,
             store=project.state / "cache",
@@ -99,7 +103,9 @@ def train(
             overrides={**recorded, **changed},
             environment={**tracking.CLIENT_SETTINGS, tracking.VARIABLE: uri},
             force=force,
-            on_event=lambda event: progress.show(event, before=ready),
+            jobs=jobs,
+            on_event=progress.show,
+            before=ready,
         )
     return {result.name: result for result in results}
 

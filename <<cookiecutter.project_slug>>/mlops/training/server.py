@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import os
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,12 @@ def find(root: Path) -> Server | None:
     return _server(running) if running else None
 
 
-def wait_healthy(server: Server, timeout: float = START_TIMEOUT) -> None:
+def wait_healthy(
+    server: Server, timeout: float = START_TIMEOUT, *, has_spinner: bool = True
+) -> None:
     """Return when the server answers; show that we wait.
+
+    Without the spinner, a terminal that shows other progress stays as it is.
 
     Raises UserError, with the end of its log, where it ended or is not ready in `timeout` seconds.
     """
@@ -78,7 +83,7 @@ def wait_healthy(server: Server, timeout: float = START_TIMEOUT) -> None:
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print("starting the MLflow server")
-    with console.status("starting the MLflow server"):
+    with console.status("starting the MLflow server") if has_spinner else nullcontext():
         end = time.monotonic() + timeout
         while not _is_healthy(server, timeout=1.0):
             if detached.own_process(KIND, server.pid, server.folder) is None:

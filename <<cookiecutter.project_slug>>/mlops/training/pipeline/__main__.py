@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlops.quality.errors import UserError, run_main
 from mlops.training.pipeline import Event, StepFailed, check, execute, load_pipeline
+from mlops.training.pipeline.cpus import add_jobs_option
 
 
 def main(arguments: list[str]) -> int:
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
             on_event=_tell,
             overrides=overrides,
             force=options.force,
+            jobs=options.jobs,
         )
     except StepFailed as failure:
         print(f"error: {failure}", file=sys.stderr)
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="stands for the installed packages; another text re-runs every step",
     )
     parser.add_argument("--force", action="store_true", help="run every step, changed or not")
+    add_jobs_option(parser)
     parser.add_argument("--check", action="store_true", help="check the file and run nothing")
     return parser
 
@@ -81,6 +84,8 @@ def _tell(event: Event) -> None:
     elif event.kind in ("finished", "cached"):
         done = "done" if event.kind == "finished" else "unchanged"
         print(f"{event.step}: {done} ({event.seconds:.2f} s)", flush=True)
+    elif event.kind == "ended":
+        print(f"{event.step}: ended, since another step failed", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Event:
-    """Something to tell while a pipeline runs; `text` is a line of output or a reason."""
+    """Something to tell while a pipeline runs; `text` is a line of output or a reason.
+
+    A step is "ended" where it was still at work when another one failed.
+    """
 
     step: str
-    kind: Literal["started", "output", "cached", "finished", "failed"]
+    kind: Literal["started", "output", "cached", "finished", "failed", "ended"]
     text: str = ""
     seconds: float = 0.0
 

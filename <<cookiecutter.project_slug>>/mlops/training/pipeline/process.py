@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -82,15 +82,17 @@ def _read(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[bytes | Non
     lines.put(None)
 
 
-def end_group(group: int, has_ended: Callable[[], bool]) -> None:
-    """End a process group: ask, and when it has ended, or after `GRACE` seconds, or on a second
-    Ctrl-C, insist, so that no worker of the process is left.
+def end_groups(groups: Sequence[int], has_ended: Callable[[], bool]) -> None:
+    """End process groups: ask all, and when they have ended, or after `GRACE` seconds, or on a
+    second Ctrl-C, insist, so that no worker of a process is left.
     """
-    _signal_group(group, signal.SIGTERM)
+    for group in groups:
+        _signal_group(group, signal.SIGTERM)
     try:
         _wait(has_ended)
     finally:
-        _signal_group(group, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        for group in groups:
+            _signal_group(group, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         _wait(has_ended)
 
 
@@ -110,7 +112,7 @@ def _signal_group(group: int, number: int) -> None:
 
 @contextlib.contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP act as Ctrl-C does, so that a stopped run ends its step."""
+    """Let SIGTERM and SIGHUP act as Ctrl-C does, so that a stopped run ends its steps."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt

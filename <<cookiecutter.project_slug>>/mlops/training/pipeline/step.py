@@ -2,90 +2,53 @@
 
 from __future__ import annotations
 
-import collections
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
-from typing import TextIO
 
 from mlops.quality.errors import UserError
 from mlops.training.pipeline.command import command_words
 from mlops.training.pipeline.content import content_digest
-from mlops.training.pipeline.events import Event, StepFailed
+from mlops.training.pipeline.events import StepFailed
 from mlops.training.pipeline.graph import Step
-from mlops.training.pipeline.process import Command, end_group, follow, start
+from mlops.training.pipeline.key import Work
+from mlops.training.pipeline.process import Command, end_groups, follow
+from mlops.training.pipeline.running import Running
 from mlops.training.pipeline.snapshot import copy_snapshot, snapshot_digest
-from mlops.training.pipeline.store import rewrite
 
-_TAIL = 20  # lines of a failed step's output that are shown
 _MISSING = re.compile(r"No module named '([\w.]+)'")
 _PATHS = ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONHOME")
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all steps of a run share; `environment` is for steps that are not deterministic."""
+    """What all steps of a run share; `environment` is for steps that are not deterministic.
+
+    `before` is called with a step's name, in the step's own thread, before its process starts.
+    """
 
     store: Path
-    guard: TextIO
+    running: Running
     environment: Mapping[str, str]
-    on_event: Callable[[Event], None]
+    before: Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """A step's inputs: as the command gets them, where data lies, and what the key holds."""
+class Bench:
+    """A step's folder, made ready: its command, and where it must leave its outputs."""
 
-    texts: Mapping[str, str]
-    paths: Mapping[str, Path]
-    digests: Mapping[str, str]
-    prints: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class Work:
-    """One step to run, with the files of its code and their digest."""
-
-    step: Step
-    inputs: Inputs
-    files: tuple[str, ...]
-    code_digest: str
+    work: Work
+    folder: Path
+    outputs: Mapping[str, Path]
+    command: Command
 
 
-def run_step(around: Surroundings, work: Work) -> tuple[Path, dict[str, Path]]:
-    """The step's folder, holding log.txt, and its outputs by name.
-
-    Raises StepFailed where the command fails, takes too long, leaves an output unwritten or
-    changes an input; its log is kept and nothing else. Raises UserError where it cannot start.
-    """
-    began = perf_counter()
-    name, folder = work.step.name, around.store / "running" / work.step.name
-    outputs = _prepare(work, folder)
-    tail: collections.deque[str] = collections.deque(maxlen=_TAIL)
-
-    def show(line: str) -> None:
-        tail.append(line)
-        around.on_event(Event(name, "output", line, perf_counter() - began))
-
-    reason = _outcome(around, work, _command(around, work, folder, outputs), show)
-    reason = reason or _broken_promise(work, outputs)
-    shutil.rmtree(folder / "code")
-    if reason is None:
-        return folder, outputs
-    log = around.store / "failed" / f"{name}.log"
-    log.parent.mkdir(exist_ok=True)
-    (folder / "log.txt").replace(log)
-    shutil.rmtree(folder)
-    around.on_event(Event(name, "failed", reason, perf_counter() - began))
-    raise StepFailed(name, reason, log, "\n".join(f"  {line}" for line in tail))
-
-
-def _prepare(work: Work, folder: Path) -> dict[str, Path]:
-    """Make the step's folder; the paths of its outputs."""
+def prepare(around: Surroundings, work: Work) -> Bench:
+    """Make the step's folder, with its code; raises UserError where that changes meanwhile."""
+    folder = around.store / "running" / work.step.name
     code = folder / "code"
     code.mkdir(parents=True)
     source = work.step.component.code
@@ -98,7 +61,27 @@ def _prepare(work: Work, folder: Path) -> dict[str, Path]:
     for name, kind in work.step.component.outputs.items():
         if kind != "uri_file":
             outputs[name].mkdir()
-    return outputs
+    return Bench(work, folder, outputs, _command(around, work, folder, outputs))
+
+
+def carry_out(around: Surroundings, bench: Bench, show: Callable[[str], None]) -> str | None:
+    """Run the command, each line of its output to `show`; why the step failed, or None.
+
+    Only waits and reads: what becomes of the folder is for the caller. Raises UserError where the
+    command cannot start, Stopped where the run has ended before.
+    """
+    around.before(bench.work.step.name)
+    return _outcome(around, bench, show) or _broken_promise(bench)
+
+
+def give_up(around: Surroundings, bench: Bench, reason: str, tail: Iterable[str]) -> StepFailed:
+    """The step's failure; its log is kept and nothing else."""
+    name = bench.work.step.name
+    log = around.store / "failed" / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    (bench.folder / "log.txt").replace(log)
+    shutil.rmtree(bench.folder)
+    return StepFailed(name, reason, log, "\n".join(f"  {line}" for line in tail))
 
 
 def _command(
@@ -121,31 +104,29 @@ def _environment(around: Surroundings, step: Step) -> dict[str, str]:
     return {**kept, **fixed, **step.environment, **({} if is_pure else around.environment)}
 
 
-def _outcome(
-    around: Surroundings, work: Work, command: Command, show: Callable[[str], None]
-) -> str | None:
+def _outcome(around: Surroundings, bench: Bench, show: Callable[[str], None]) -> str | None:
     """Run the command; why it failed, or None."""
-    component, log = work.step.component, command.folder.parent / "log.txt"
-    with log.open("wb") as file:
-        try:
-            process = start(command, around.guard.fileno())
-        except (FileNotFoundError, PermissionError) as error:
-            raise UserError(
-                f"{component.path}: command: cannot start '{command.words[0]}': {error.strerror}"
-            ) from None
-        try:
-            rewrite(around.guard, str(process.pid))
+    command, log = bench.command, bench.folder / "log.txt"
+    try:
+        process = around.running.start(command)
+    except (FileNotFoundError, PermissionError) as error:
+        raise UserError(
+            f"{bench.work.step.component.path}: command: cannot start '{command.words[0]}': "
+            f"{error.strerror}"
+        ) from None
+    try:
+        with log.open("wb") as file:
             code = follow(process, file, command.timeout, show)
-        finally:
-            if process.poll() is None:
-                end_group(process.pid, lambda: process.poll() is not None)
-            rewrite(around.guard, "")
+    finally:
+        if process.poll() is None:
+            end_groups([process.pid], lambda: process.poll() is not None)
+        around.running.forget(process)
     if code is None:
         return f"was ended: it took longer than its limit of {command.timeout} s"
     if code == 0:
         return None
     reason = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
-    return reason + _import_hint(work, log)
+    return reason + _import_hint(bench.work, log)
 
 
 def _import_hint(work: Work, log: Path) -> str:
@@ -164,8 +145,9 @@ def _import_hint(work: Work, log: Path) -> str:
     )
 
 
-def _broken_promise(work: Work, outputs: Mapping[str, Path]) -> str | None:
-    for name, path in outputs.items():
+def _broken_promise(bench: Bench) -> str | None:
+    work = bench.work
+    for name, path in bench.outputs.items():
         kind = work.step.component.outputs[name]
         if kind == "uri_file" and not path.is_file():
             found = "a folder" if path.is_dir() else "nothing"

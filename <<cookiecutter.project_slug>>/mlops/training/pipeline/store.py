@@ -1,7 +1,7 @@
 """The store of step results, addressed by what went into them; one run at a time.
 
-lock, steps.lock     held by the run, and by the run and its step
-running/STEP/        the step at work; left behind by a killed run, removed by the next
+lock, steps.lock     held by the run, and by the run and its steps
+running/STEP/        a step at work; left behind by a killed run, removed by the next
 steps/KEY/           outputs/, log.txt and step.json of a deterministic step
 effects/STEP/        the same of the latest run of a step that is not deterministic
 failed/STEP.log      the log of the latest failure
@@ -21,7 +21,7 @@ from typing import TextIO
 
 from mlops.quality.errors import UserError
 from mlops.training.pipeline.content import content_digest, files_below
-from mlops.training.pipeline.process import end_group
+from mlops.training.pipeline.process import end_groups
 
 if sys.platform == "win32":
     import msvcrt
@@ -58,7 +58,7 @@ def locked(store: Path) -> Iterator[TextIO]:
                 "wait for its end or stop it"
             )
         rewrite(run, str(os.getpid()))
-        _end_orphan(steps)
+        _end_orphans(steps)
         if (store / "running").exists():
             shutil.rmtree(store / "running")
         yield steps
@@ -114,14 +114,13 @@ def _stamps(path: Path) -> list[list[object]]:
     return found
 
 
-def _end_orphan(steps: TextIO) -> None:
+def _end_orphans(steps: TextIO) -> None:
     if _try_lock(steps):
         return
     steps.seek(0)
-    group = steps.read().strip()
-    if not group:
-        return  # a process that outlived its step on purpose
-    end_group(int(group), lambda: _try_lock(steps))
+    groups = [int(group) for group in steps.read().split()]
+    if groups:  # otherwise a process that outlived its step on purpose
+        end_groups(groups, lambda: _try_lock(steps))
 
 
 def _try_lock(file: TextIO) -> bool:

@@ -158,16 +158,26 @@ class Project:
         overrides: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         force: bool = False,
+        jobs: int | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        before: Callable[[str], None] = lambda _: None,
     ) -> tuple[StepResult, ...]:
+        def told(event: Event) -> None:
+            self.events.append(event)
+            if on_event:
+                on_event(event)
+
         return execute(
             load_pipeline(self.pipeline),
             store=self.store,
             resolve_asset=self.resolve_asset,
             environment_digest=self.environment_digest,
-            on_event=self.events.append,
+            on_event=told,
+            before=before,
             overrides=overrides,
             environment=environment,
             force=force,
+            jobs=jobs,
         )
 
     def ran(self, *, force: bool = False, **overrides: str) -> list[str]:

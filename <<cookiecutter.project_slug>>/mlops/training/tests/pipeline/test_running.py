@@ -173,7 +173,7 @@ def test_a_full_disk_is_one_clear_line_and_keeps_what_was_done(
             raise OSError(28, "No space left on device", str(folder))
         return keep(store, folder, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("mlops.training.pipeline.run.keep", full)
+    monkeypatch.setattr("mlops.training.pipeline.schedule.keep", full)
     with pytest.raises(UserError, match=r"scale: No space left on device$"):
         project.results()
     monkeypatch.undo()

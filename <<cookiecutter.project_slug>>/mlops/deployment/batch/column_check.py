@@ -20,6 +20,7 @@ from mlops.quality.expression import holds, names, plainly_holds
 from mlops.quality.values import LARGEST_INTEGER, typed
 
 Mask = NDArray[np.bool_]
+_Array = NDArray[np.float64] | NDArray[np.int64]
 # One per input: float64 or int64 for numbers, truth values, or an Arrow array of texts.
 Values = Mapping[str, "NDArray[np.generic] | pa.Array"]
 
@@ -43,30 +44,33 @@ class ColumnCheck:
 
     def __init__(self, contract: Contract, singles: Collection[str] = ()) -> None:
         self._columns = {name: contract.columns[name] for name in contract.inputs}
+        self._limits = {name: _limits(column) for name, column in self._columns.items()}
         self._singles = frozenset(singles)
-        trees = contract.relation_trees().values()
-        self._trees = [tree for tree in trees if set(names(tree)) <= set(self._columns)]
+        # a walk over a relation's tree for each batch would cost as much as a check
+        known = [(tree, names(tree)) for tree in contract.relation_trees().values()]
+        self._trees = [(tree, found) for tree, found in known if set(found) <= set(self._columns)]
 
     def read(self, batch: pa.RecordBatch) -> Read:
         """The typed inputs of a batch that has them all, and its suspect rows."""
         values: dict[str, NDArray[np.generic] | pa.Array] = {}
         singles: dict[str, NDArray[np.float32]] = {}
         suspect: Mask | None = None
-        for name, column in self._columns.items():
-            read = _READERS[column.type](_plain(batch.column(name)), column)
-            if isinstance(read, _Numbers):
-                values[name], wrong = read.values, read.bad
-                # what is too large for float32 becomes infinite, as in the model itself
-                with np.errstate(over="ignore"):
-                    single = read.values.astype(np.float32) if name in self._singles else None
-                if single is not None:
-                    singles[name] = single
-                wrong = _either(wrong, _out_of_range(read.values, single, column))
-            else:
-                values[name], wrong = read
-            suspect = _either(suspect, wrong)
-        for tree in self._trees:
-            wanted = {name: np.asarray(values[name], dtype=np.float64) for name in names(tree)}
+        # what is too large for float32 becomes infinite, as in the model itself
+        with np.errstate(over="ignore"):
+            for name, column in self._columns.items():
+                read = _READERS[column.type](_plain(batch.column(name)), column)
+                if isinstance(read, _Numbers):
+                    values[name], wrong = read
+                    if name in self._singles:
+                        singles[name] = read.values.astype(np.float32)
+                    limits = self._limits[name]
+                    if limits is not None and not limits.plainly_hold(singles.get(name)):
+                        wrong = _either(wrong, limits.beyond(read.values, column))
+                else:
+                    values[name], wrong = read
+                suspect = _either(suspect, wrong)
+        for tree, known in self._trees:
+            wanted = {name: np.asarray(values[name], dtype=np.float64) for name in known}
             if not plainly_holds(tree, wanted):
                 suspect = _either(suspect, ~holds(tree, wanted))
         return Read(values, singles, suspect)
@@ -85,14 +89,14 @@ def _either(one: Mask | None, other: Mask | None) -> Mask | None:
 class _Numbers(NamedTuple):
     """A column of numbers, and what is wrong with them besides their range."""
 
-    values: NDArray[np.float64] | NDArray[np.int64]
+    values: _Array
     bad: Mask | None
 
 
 def _numbers(array: pa.Array, column: Column) -> _Numbers:
     kind, bad = array.type, None
     whole = column.type == "integer"
-    values: NDArray[np.float64] | NDArray[np.int64]
+    values: _Array
     if pa.types.is_signed_integer(kind) and not array.null_count:
         # as they are: each conversion costs as much as a check
         values = array.to_numpy().astype(np.int64, copy=False)
@@ -105,40 +109,56 @@ def _numbers(array: pa.Array, column: Column) -> _Numbers:
     if whole and not pa.types.is_integer(kind):
         bad = _either(bad, _beside(values != np.floor(values), values, column))
     if column.categories is not None:
-        one_of = np.zeros(len(values), dtype=bool)
-        for category in column.categories:
+        first, *others = column.categories
+        one_of = values == first
+        for category in others:
             one_of |= values == category
-        bad = _either(bad, _beside(~one_of, values, column))
+        if not one_of.all():
+            bad = _either(bad, _beside(~one_of, values, column))
     return _Numbers(values, bad)
 
 
-def _out_of_range(
-    values: NDArray[np.float64] | NDArray[np.int64],
-    single: NDArray[np.float32] | None,
-    column: Column,
-) -> Mask | None:
-    """Which values lie beyond their range; those as float32 are looked at first, at half the cost.
+class _Limits(NamedTuple):
+    """The range of a column of numbers; `rounded` to float32, whose checks cost half."""
 
-    Rounding keeps the order: what is above a rounded limit was above the limit. What is not a number
-    compares as False.
-    """
+    range: tuple[float, float]
+    rounded: tuple[np.float32, np.float32]
+
+    def plainly_hold(self, single: NDArray[np.float32] | None) -> bool:
+        """Whether all values lie within, judged by those as float32.
+
+        Rounding keeps the order: what is above a rounded limit was above the limit. What is not a
+        number compares as False.
+        """
+        if single is None or not len(single):
+            return False
+        low, high = self.rounded
+        return bool(low < np.minimum.reduce(single) and np.maximum.reduce(single) < high)
+
+    def beyond(self, values: _Array, column: Column) -> Mask | None:
+        """Which values lie beyond."""
+        low, high = self.range
+        # Python compares whole numbers exactly
+        if not len(values) or (low <= values.min().item() and values.max().item() <= high):
+            return None
+        return _beside(~((values >= low) & (values <= high)), values, column)
+
+
+def _limits(column: Column) -> _Limits | None:
+    """The limits to look at: none where there are no numbers, or categories that lie within."""
+    if column.type not in ("integer", "number"):
+        return None
     low, high = column.range or (-_LARGEST, _LARGEST)
     if column.type == "integer":
         low, high = max(low, 1 - LARGEST_INTEGER), min(high, LARGEST_INTEGER - 1)
-    if not len(values):
+    numbers = [value for value in column.categories or () if not isinstance(value, str)]
+    if numbers and all(low <= value <= high for value in numbers):
         return None
-    if single is not None:
-        with np.errstate(over="ignore"):
-            lowest, highest = np.float32(low), np.float32(high)
-        if lowest < single.min() and single.max() < highest:
-            return None
-    # Python compares whole numbers exactly
-    if low <= values.min().item() and values.max().item() <= high:
-        return None
-    return _beside(~((values >= low) & (values <= high)), values, column)
+    with np.errstate(over="ignore"):
+        return _Limits((low, high), (np.float32(low), np.float32(high)))
 
 
-def _beside(wrong: Mask, values: NDArray[np.float64] | NDArray[np.int64], column: Column) -> Mask:
+def _beside(wrong: Mask, values: _Array, column: Column) -> Mask:
     """What is wrong beside what may be missing."""
     return wrong & ~np.isnan(values) if column.missing else wrong
 

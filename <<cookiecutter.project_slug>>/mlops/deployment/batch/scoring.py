@@ -91,10 +91,11 @@ class Scorer:
             if name not in columns:
                 hint = did_you_mean(name, columns)
                 raise UserError(f"{where}: there is no column '{name}', an input; {hint}")
+        added = frozenset(self.outputs.names)
         for name in columns:
             if columns.count(name) > 1:
                 raise UserError(f"{where}: there are two columns '{name}'; expected one")
-            if name in self.outputs.names:
+            if name in added:
                 raise UserError(f"{where}: column '{name}' is what scoring adds; rename it")
 
     def score(self, batch: pa.RecordBatch) -> Scored:
@@ -156,9 +157,10 @@ class Scorer:
                 added = [pa.array(labels, label)]
                 added += [pa.array(column, value) for column in np.ascontiguousarray(found.T)]
             added += self._constants(rows)
+        for field, column in zip(self.outputs, added, strict=True):
+            batch = batch.append_column(field, column)
         # what pandas noted of the source speaks of an index that need not be one here
-        schema = pa.schema([*batch.schema, *self.outputs])
-        return pa.RecordBatch.from_arrays([*batch.columns, *added], schema=schema)
+        return batch.replace_schema_metadata(None)
 
 
 def _load(folder: Path, contract: Contract) -> _Model:
@@ -189,9 +191,10 @@ def _compiled(content: bytes) -> _Model:
         rows = batch.num_rows
         found = np.empty((width, rows), dtype=value.dtype)
         labels = np.empty(rows, dtype=label[0].dtype) if label else None
+        whole = {name: feed(values[name]).reshape(-1, 1) for name, feed in feeds.items()}
         for start in range(0, rows, _BLOCK):
             block = slice(start, start + _BLOCK)
-            fed = {name: feed(values[name][block]).reshape(-1, 1) for name, feed in feeds.items()}
+            fed = {name: column[block] for name, column in whole.items()}
             *said, chances = session.run(names, fed)
             found[:, block] = chances.reshape(len(chances), width).T
             if labels is not None:
@@ -241,8 +244,8 @@ def _texts(values: NDArray[np.generic] | pa.Array) -> NDArray[np.object_]:
 
 _FEEDS: Mapping[str, Callable[[NDArray[np.generic] | pa.Array], NDArray[np.generic]]] = {
     "tensor(float)": lambda values: values.astype(np.float32, copy=False),
-    "tensor(int64)": lambda values: values.astype(np.int64),
-    "tensor(bool)": lambda values: values.astype(np.bool_),
+    "tensor(int64)": lambda values: values.astype(np.int64, copy=False),
+    "tensor(bool)": lambda values: values.astype(np.bool_, copy=False),
     "tensor(string)": _texts,
 }
 _ONE: Mapping[str, NDArray[np.generic]] = {

@@ -32,6 +32,7 @@ from mlops.deployment.packaging.predictor import load_predict
 from mlops.deployment.tests import every_type
 from mlops.deployment.tests.batch_cases import CONTRACT, broken_rows, good_rows, make_package
 from mlops.quality.checks import check_table
+from mlops.quality.contract import Column, Contract
 from mlops.quality.errors import UserError
 from mlops.quality.project import ROOT
 
@@ -148,8 +149,11 @@ def test_none_and_only_broken_rows_have_the_same_columns(package: Path) -> None:
         assert found.schema == whole.batch.schema
 
 
+@pytest.mark.parametrize("singles", [(), ("price", "stock")], ids=["double", "single"])
 @pytest.mark.parametrize("text", [False, True], ids=["typed", "text"])
-def test_what_the_quick_check_lets_through_keeps_the_contract(text: bool) -> None:
+def test_what_the_quick_check_lets_through_keeps_the_contract(
+    text: bool, singles: tuple[str, ...]
+) -> None:
     contract = every_type.CONTRACT
     random = np.random.default_rng(5)
     good = every_type.reference()
@@ -185,12 +189,51 @@ def test_what_the_quick_check_lets_through_keeps_the_contract(text: bool) -> Non
         batch = batch_of(table.infer_objects())
     raw = batch.to_pandas()
     bad = {broken.row for broken in check_table(raw, contract, target=False).violations}
-    read = ColumnCheck(contract).read(batch)
+    read = ColumnCheck(contract, singles).read(batch)
     assert read.suspect is not None
     assert bad <= set((np.flatnonzero(read.suspect) + 1).tolist())
     fine = batch.take(pa.array([row for row in range(400) if row + 1 not in bad]))
     assert 50 < fine.num_rows < 350
-    assert ColumnCheck(contract).read(fine).suspect is None
+    assert ColumnCheck(contract, singles).read(fine).suspect is None
+
+
+@pytest.mark.parametrize("singles", [(), ("x",)], ids=["double", "single"])
+@pytest.mark.parametrize(
+    ("column", "values", "suspects"),
+    [
+        (Column("number", "", range=(0.1, 0.7)), [0.1, 0.7], None),
+        # as float32, these are the limits
+        (Column("number", "", range=(0.1, 0.7)), [0.5, 0.7000000001], [1]),
+        (Column("number", "", range=(0.1, 0.7)), [0.0999999999, 0.5], [0]),
+        (Column("number", ""), [1e300, np.inf], [1]),
+        (Column("number", "", range=(0, 1)), [np.nan, 0.5], [0]),
+        (Column("number", "", range=(0, 1), missing=True), [np.nan, 2.0, 0.5], [1]),
+        (Column("integer", "", range=(0, 16777216)), [16777217, 5], [0]),
+        (Column("integer", ""), [2**53, 2**53 - 1], [0]),
+        (Column("integer", "", categories=(1, 2)), [1, 3, 2], [1]),
+        (Column("integer", "", categories=(1, 2)), [1, 2], None),
+        # a contract that contradicts itself
+        (Column("integer", "", range=(0, 5), categories=(1, 9)), [1, 9], [1]),
+    ],
+    ids=str,
+)
+def test_a_value_just_beyond_its_limit_is_suspect(
+    column: Column, values: list[float], suspects: list[int] | None, singles: tuple[str, ...]
+) -> None:
+    contract = Contract("c", "", "regression", "y", {"x": column, "y": Column("number", "")})
+    read = ColumnCheck(contract, singles).read(pa.RecordBatch.from_pydict({"x": values}))
+    found = None if read.suspect is None else np.flatnonzero(read.suspect).tolist()
+    assert found == suspects
+    assert all(read.singles[name].dtype == np.float32 for name in singles)
+
+
+def test_many_rows_score_as_they_do_in_the_models_blocks(package: Path) -> None:
+    scorer = Scorer(package, "7")
+    batch = batch_of(good_rows(40_000))
+    whole = scorer.score(batch).batch
+    blocks = [scorer.score(batch.slice(start, 16_384)).batch for start in range(0, 40_000, 16_384)]
+    assert pa.Table.from_batches([whole]).equals(pa.Table.from_batches(blocks).combine_chunks())
+    assert whole.schema.metadata is None
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from mlflow.entities.model_registry import ModelVersion
 from rich.console import Console
 
-from mlops.deployment import audit_log, history, qualify
+from mlops.deployment import audit_log, history
 from mlops.deployment.approve import approve
 from mlops.deployment.desired import approval, repository
 from mlops.deployment.desired.environment import (
@@ -39,9 +39,12 @@ from mlops.quality.errors import UserError
 from mlops.quality.project import ROOT, Project, load_project
 from mlops.quality.terminal import console
 from mlops.training import provenance
-from mlops.training.record import versions
+from mlops.training.record import NOTE_TAG, versions
 from mlops.training.registry import pick, registry
 from mlops.training.release import GATE_TAG, PASSED
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
 
 # What the command exits with where somebody has to approve first.
 WAITS = 3
@@ -89,12 +92,14 @@ def choose(project: Project, out: Console, number: str | None) -> DesiredModel |
     with registry(project) as found:
         version = pick(found, number)
     if version.tags.get(GATE_TAG) is None:
+        from mlops.deployment import qualify  # noqa: PLC0415 - imports slowly
+
         out.rule("gate", align="left")
         qualify.main(["--version", str(version.version)])
         with registry(project) as found:
             version = pick(found, str(version.version))
     if version.tags.get(GATE_TAG) == PASSED:
-        return _desired(project, version)
+        return desired_of(project, version)
     name = f"{project.settings.slug} version {version.version}"
     why = version.tags.get("mlops.gate_refused", "")
     if number is not None:
@@ -106,10 +111,10 @@ def choose(project: Project, out: Console, number: str | None) -> DesiredModel |
         return None
     out.print(f"{name}: refused by the gate: {why}", markup=False)
     out.print(f"version {passed[0].version} is the newest that passed", markup=False)
-    return _desired(project, passed[0])
+    return desired_of(project, passed[0])
 
 
-def _desired(project: Project, version: ModelVersion) -> DesiredModel:
+def desired_of(project: Project, version: ModelVersion) -> DesiredModel:
     return DesiredModel(
         model=project.settings.slug,
         version=str(version.version),
@@ -130,7 +135,8 @@ def _promote(project: Project, out: Console, names: tuple[str, ...], desired: De
     if not open_files:
         return
     target = names[-1]
-    made = repository.commit(root, open_files, f"Deploy {desired} to {target}")
+    note = promotion_note(project, desired)
+    made = repository.commit(root, open_files, f"Deploy {desired} to {target}\n\n{note}".strip())
     out.print(f"Git    {made[:10]} Deploy {desired} to {target}", markup=False)
     audit_log.append(
         project.state,
@@ -141,9 +147,16 @@ def _promote(project: Project, out: Console, names: tuple[str, ...], desired: De
             "digest": desired.digest,
             "commit": made,
             "files": [path.relative_to(root).as_posix() for path in changed or open_files],
+            "note": note,
             "by": provenance.author(root),
         },
     )
+
+
+def promotion_note(project: Project, desired: DesiredModel) -> str:
+    """Why the version was made, where its training told; empty where it did not."""
+    with registry(project) as found:
+        return pick(found, desired.version).tags.get(NOTE_TAG, "")
 
 
 def _arrive(project: Project, out: Console, name: str, *, retry: bool) -> bool:

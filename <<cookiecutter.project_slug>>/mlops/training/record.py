@@ -2,6 +2,7 @@
 
 The version is made last, so that what is registered is whole. Everything here can be done again
 after a crash: a finished run without a version gets one, an unfinished run is marked as killed.
+MLflow and scikit-learn are imported late: that alone takes seconds, and most commands only ask.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
-from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Dataset, Run
+    from mlflow.entities.model_registry import ModelVersion
 
-from mlops.training.search import Leaderboard, Trial
+    from mlops.training.search import Leaderboard, Trial
 
 IDENTITY = "mlops.identity"
 CANDIDATE, CHAMPION = "candidate", "champion"
+# Of a version: why it was made, as text for its promotion.
+NOTE_TAG = "mlops.note"
 _PARENT = "mlflow.parentRunId"
 # What the UI shows as the run's description.
 _NOTE = "mlflow.note.content"
@@ -101,6 +105,8 @@ def versions(client: MlflowClient, model: str) -> list[ModelVersion]:
 
 def aliased(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
     """The version that an alias points to, or None."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - late, see above
+
     try:
         return client.get_model_version_by_alias(model, alias)
     except MlflowException:
@@ -119,6 +125,8 @@ def _finished_run(client: MlflowClient, experiment: str, training: Training) -> 
 
 
 def _record(client: MlflowClient, experiment: str, training: Training) -> str:
+    from mlflow.entities import DatasetInput, Metric, Param  # noqa: PLC0415 - late, see above
+
     begin = int(training.started * 1000)
     tags = {**training.tags, IDENTITY: training.identity, _NOTE: fitting(training.card)}
     run = client.create_run(experiment, begin, tags, run_name=training.name)
@@ -138,6 +146,8 @@ def _record(client: MlflowClient, experiment: str, training: Training) -> str:
 
 
 def _record_trial(client: MlflowClient, parent: Run, trial: Trial, rank: int, metric: str) -> None:
+    from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415 - late, see above
+
     begin = int(trial.started * 1000)
     name = f"{rank:02} {trial.algorithm}"
     user = parent.data.tags.get("mlflow.user", "")
@@ -166,6 +176,8 @@ def fitting(card: str) -> str:
 
 
 def _ensure_model(client: MlflowClient, model: str) -> None:
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - late, see above
+
     try:
         client.create_registered_model(model)
     except MlflowException as error:

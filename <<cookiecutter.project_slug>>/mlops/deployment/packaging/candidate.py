@@ -10,16 +10,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
+from typing import TYPE_CHECKING
 
 from mlops.deployment.packaging import package
 from mlops.deployment.packaging.package import FLAVOUR
 from mlops.quality.assets import file_digest
 from mlops.quality.errors import UserError
 from mlops.quality.strict import parse
-from mlops.training.registry import Registry
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+    from mlops.training.registry import Registry
 
 LINEAGE = "lineage.json"
 PACKAGE_TAG = "mlops.package"

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from mlops.deployment.serving.endpoint import Endpoint
-from mlops.quality.checks import load_checked
 from mlops.quality.contract import Contract
 
 GOLDEN = "tests/model/golden.csv"
@@ -21,6 +20,8 @@ MOST = 20_000
 
 def golden_rows(root: Path, contract: Contract) -> list[dict[str, object]]:
     """The inputs of the golden rows, ready for JSON; none where the project has no such file."""
+    from mlops.quality.checks import load_checked  # noqa: PLC0415 - pandera imports slowly
+
     path = root / GOLDEN
     if not path.is_file():
         return []

@@ -49,6 +49,7 @@ BAD: Mapping[str, tuple[str, ...]] = {
     "always_yes": ("golden.false_positive_rate", "evaluation.false_positive_rate"),
     "always_no": ("golden.false_negative_rate", "evaluation.false_negative_rate"),
     "worse_than_the_champion": ("champion.*",),
+    "behind_the_times": ("champion.*",),
     "unfair": ("fairness.accuracy*",),
     "selects_by_sex": (
         "fairness.recall*",
@@ -69,6 +70,7 @@ BAD: Mapping[str, tuple[str, ...]] = {
 }
 # All that is said against some of them: no other rule has anything to say.
 ALL = {
+    "behind_the_times": {"champion.roc_auc"},
     "leaking": {"leakage.evaluation_in_training", "leakage.golden_in_training"},
     "of_unknown_origin": {
         "provenance.other_contract",

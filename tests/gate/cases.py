@@ -41,13 +41,15 @@ class Rows:
 class Trial:
     """What is put before the gate: a model, what it learnt from, and what goes wrong on the way.
 
-    `told` replaces parts of the lineage, `settings` texts in settings.yml; `on_the_way` is called
+    `recent` holds the later rows on which it is compared with the champion, `told` replaces parts of
+    the lineage, `settings` texts in settings.yml; `on_the_way` is called
     with the sealed package.
     """
 
     model: Pipeline
     training: pd.DataFrame
     champion: Pipeline | None = None
+    recent: pd.DataFrame | None = None
     told: Mapping[str, object] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     on_the_way: Callable[[Path], None] | None = None
@@ -92,6 +94,16 @@ def worse_than_the_champion(rows: Rows) -> Trial:
     """Nothing is wrong with it, but there is a better one: its learning was stopped early."""
     weak = fitted(DecisionTreeClassifier(max_depth=1), rows.training)
     return Trial(weak, rows.training, good(rows).model)
+
+
+def behind_the_times(rows: Rows) -> Trial:
+    """It fits the old rows better than the champion, and the recent ones worse: the world has turned."""
+    champion = fitted(line(C=0.1), rows.training, 1 - label(rows.training))
+    turned = rows.evaluation.assign(
+        progression=(281 - rows.evaluation["progression"]).clip(lower=0),
+        age=rows.evaluation["age"] + 1,
+    )
+    return Trial(good(rows).model, rows.training, champion, turned)
 
 
 def unfair(rows: Rows) -> Trial:

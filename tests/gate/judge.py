@@ -42,7 +42,7 @@ SMALLER = {
     "nodes: 20000": "nodes: 300",
 }
 FOLDERS = (
-    "compiled scores champion_scores performance behaviour verification package speed decision"
+    "recent compiled scores champion_scores performance behaviour verification package speed decision"
 )
 
 
@@ -63,6 +63,8 @@ def main(name: str, out: Path) -> None:
         "tests": Path("tests/model"),
     }
     at["champion"].mkdir()
+    if trial.recent is not None:
+        trial.recent.to_parquet(at["recent"] / "rows.parquet", index=False)
     if trial.champion is not None:
         register(at["champion"], trial.champion, trial, at["training"])
     run(trial, at)
@@ -108,9 +110,11 @@ def run(trial: Trial, at: Mapping[str, Path]) -> None:
 
     tables, told = ("training", "evaluation"), ("tests", "settings")
     step(compile_model, "candidate", *tables, "settings", "compiled")
-    step(score, "evaluation", "tests", "scores", model=at["compiled"])
-    step(score, "evaluation", "tests", model=at["champion"], scores=at["champion_scores"])
-    step(performance, "compiled", "scores", "champion_scores", *tables, *told, "performance")
+    judging = ("evaluation", "recent", "tests")
+    step(score, *judging, "scores", model=at["compiled"])
+    step(score, *judging, model=at["champion"], scores=at["champion_scores"])
+    scores = ("scores", "champion_scores")
+    step(performance, "compiled", *scores, *tables, "recent", *told, "performance")
     step(behaviour, "compiled", "scores", *tables, *told, "behaviour")
     step(verify, "candidate", "compiled", "evaluation", *told, "verification")
     step(package, "compiled", "training", "performance", "behaviour", "verification", "package")

@@ -25,12 +25,17 @@ from mlops.quality.tables import read_table
 
 @dataclass(frozen=True)
 class Tags:
-    """Where an asset's bytes come from, and which they are."""
+    """Where an asset's bytes come from, and which they are.
+
+    `judged_by` names another asset, as `name:version`, with later rows than these: models that learnt from
+    these are compared on those.
+    """
 
     sha256: str
     source: str
     licence: str = ""
     made_by: str = ""
+    judged_by: str = ""
 
 
 @dataclass(frozen=True)

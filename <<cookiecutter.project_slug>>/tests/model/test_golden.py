@@ -30,7 +30,9 @@ def test_the_clear_cases_are_clear(
 def test_no_row_that_judges_was_learnt_from(
     golden: pd.DataFrame, rows: tuple[pd.DataFrame, pd.DataFrame], contract: Contract
 ) -> None:
-    for figure in leakage(*rows, golden, contract):
+    training, evaluation = rows
+    parts = {"training": training, "evaluation": evaluation, "golden": golden}
+    for figure in leakage(parts, contract):
         assert figure.value == 0, f"{figure.name}: {figure.detail}"
 
 

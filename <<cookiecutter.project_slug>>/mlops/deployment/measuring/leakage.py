@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,17 +33,17 @@ def table_digest(table: pd.DataFrame, columns: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(sorted(row_digests(table, columns))).encode()).hexdigest()
 
 
-def leakage(
-    training: pd.DataFrame, evaluation: pd.DataFrame, golden: pd.DataFrame, contract: Contract
-) -> tuple[Measure, ...]:
+def leakage(parts: Mapping[str, pd.DataFrame], contract: Contract) -> tuple[Measure, ...]:
     """`leakage.<one>_in_<other>`: the number of rows of one part that stand in another.
 
-    Rows are compared by the contract's inputs and numbered from 1. Not defined for a part without
-    rows, which proves nothing.
+    The parts are `training`, `evaluation`, `golden`, and `recent` where there is one. Rows are compared
+    by the contract's inputs and numbered from 1. Not defined for a part without rows, which proves
+    nothing.
     """
-    parts = {"training": training, "evaluation": evaluation, "golden": golden}
     digests = {name: row_digests(table, contract.inputs) for name, table in parts.items()}
-    pairs = (("golden", "training"), ("golden", "evaluation"), ("evaluation", "training"))
+    pairs = [("golden", "training"), ("golden", "evaluation"), ("evaluation", "training")]
+    if "recent" in parts:
+        pairs.append(("recent", "training"))
     return tuple(_shared(one, other, digests[one], digests[other]) for one, other in pairs)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from mlops.deployment.measuring.performance import performance
 from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.packaging.candidate import Lineage, read_lineage
 from mlops.deployment.report.model_plots import draw_all
-from mlops.deployment.steps.score import read_scores
+from mlops.deployment.steps.score import read_scores, recent_rows
 from mlops.quality.assets import file_digest
 from mlops.quality.checks import check_table, load_checked
 from mlops.quality.contract import Contract, contract_digest, load_contract
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("compiled", "scores", "champion_scores", "training", "evaluation"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, required=True)
-    for name in ("tests", "settings", "performance"):
+    for name in ("recent", "tests", "settings", "performance"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args(arguments)
     contract = load_contract(Path(load_project_settings(Path()).contract))
@@ -45,6 +46,7 @@ def main(arguments: list[str]) -> int:
     tables = {
         "evaluation": pd.read_parquet(options.evaluation),
         "golden": load_checked(options.tests / "golden.csv", contract),
+        **recent_rows(options.recent, contract),
     }
     labels = labels_of(training, contract)
     found = {
@@ -54,11 +56,11 @@ def main(arguments: list[str]) -> int:
     groups = fairness(found["evaluation"], minimum=settings.minimum_group)
     measures = [
         *provenance(facts, training, options.training, contract),
-        *leakage(training, tables["evaluation"], tables["golden"], contract),
+        *leakage({"training": training, **tables}, contract),
         *performance(found["golden"], "golden"),
         *performance(found["evaluation"], "evaluation"),
         *calibration(found["evaluation"]),
-        *against_champion(options.champion_scores, found["evaluation"], facts),
+        *against_champion(options.champion_scores, found, facts),
         *groups.measures,
     ]
     write_measures(measures, options.performance / "measures.json")
@@ -132,14 +134,27 @@ def provenance(
     )
 
 
-def against_champion(folder: Path, challenger: Scored, facts: Lineage) -> tuple[Measure, ...]:
-    """The challenger against the champion on the same rows; without one the figure is not defined."""
-    path = folder / "evaluation.parquet"
+def against_champion(
+    folder: Path, found: Mapping[str, Scored], facts: Lineage
+) -> tuple[Measure, ...]:
+    """The challenger against the champion on the same rows; without one the figure is not defined.
+
+    These are recent rows where there are any: neither has learnt from them, and they are what is served
+    now. The champion may have learnt from some of the others.
+    """
+    part = "recent" if "recent" in found else "evaluation"
+    challenger, path = found[part], folder / f"{part}.parquet"
     if not path.is_file():
         first = "there is no champion yet: the bounds alone decide"
         return (Measure(f"champion.{facts.metric}", None, detail=first),)
     champion = dataclasses.replace(challenger, predicted=read_scores(path))
-    return compare(challenger, champion)
+    measures = compare(challenger, champion)
+    if part == "evaluation":
+        return measures
+    return tuple(
+        dataclasses.replace(each, detail=f"on recent rows; {each.detail}".rstrip("; "))
+        for each in measures
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mlops.deployment.packaging.predictor import load_predict
 from mlops.quality.checks import load_checked
-from mlops.quality.contract import load_contract
+from mlops.quality.contract import Contract, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings
 
@@ -22,10 +22,11 @@ from mlops.quality.project import load_settings
 def main(arguments: list[str]) -> int:
     """Write the answers to `evaluation.parquet` and `golden.parquet` in `--scores`.
 
-    Nothing is written where the folder `--model` is empty: there is no such model yet.
+    So to `recent.parquet`, where the folder `--recent` holds a table. Nothing is written where the
+    folder `--model` is empty: there is no such model yet.
     """
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("model", "evaluation", "tests", "scores"):
+    for name in ("model", "evaluation", "recent", "tests", "scores"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     options = parser.parse_args(arguments)
     if not any(options.model.iterdir()):
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
     tables = {
         "evaluation": pd.read_parquet(options.evaluation),
         "golden": load_checked(options.tests / "golden.csv", contract),
+        **recent_rows(options.recent, contract),
     }
     for name, table in tables.items():
         answers = np.asarray(predict(table[list(contract.inputs)]))
@@ -44,6 +46,12 @@ def main(arguments: list[str]) -> int:
         frame.to_parquet(options.scores / f"{name}.parquet", index=False)
     print(", ".join(f"{len(table)} {name} rows" for name, table in tables.items()))
     return 0
+
+
+def recent_rows(folder: Path, contract: Contract) -> dict[str, pd.DataFrame]:
+    """The table that a folder holds, as `recent`; nothing where the folder is empty."""
+    files = sorted(folder.iterdir())
+    return {"recent": load_checked(files[0], contract)} if files else {}
 
 
 def read_scores(path: Path) -> np.ndarray:

@@ -13,10 +13,11 @@ from mlops.deployment.measuring.leakage import leakage, row_digests, table_diges
 from mlops.deployment.tests.scoring import CONTRACT, named, table
 
 TRAINING, EVALUATION, GOLDEN = table(60, 1), table(30, 2), table(10, 3)
+PARTS = {"training": TRAINING, "evaluation": EVALUATION, "golden": GOLDEN}
 
 
 def test_parts_that_share_nothing_leak_nothing() -> None:
-    found = leakage(TRAINING, EVALUATION, GOLDEN, CONTRACT)
+    found = leakage(PARTS, CONTRACT)
     assert {m.name: m.value for m in found} == {
         "leakage.golden_in_training": 0.0,
         "leakage.golden_in_evaluation": 0.0,
@@ -27,27 +28,35 @@ def test_parts_that_share_nothing_leak_nothing() -> None:
 
 @pytest.mark.parametrize("part", ["training", "evaluation"])
 def test_a_row_that_is_there_is_named(part: str) -> None:
-    parts = {"training": TRAINING, "evaluation": EVALUATION}
-    parts[part] = pd.concat([parts[part], GOLDEN.iloc[[3, 6]]], ignore_index=True)
-    found = named(leakage(golden=GOLDEN, contract=CONTRACT, **parts))[f"leakage.golden_in_{part}"]
+    more = pd.concat([PARTS[part], GOLDEN.iloc[[3, 6]]], ignore_index=True)
+    found = named(leakage({**PARTS, part: more}, CONTRACT))[f"leakage.golden_in_{part}"]
     assert found.value == 2.0
     assert found.detail == "golden rows 4, 7"
 
 
 def test_many_rows_are_counted_and_the_first_named() -> None:
-    found = named(leakage(TRAINING, TRAINING, GOLDEN, CONTRACT))["leakage.evaluation_in_training"]
-    assert found.value == 60.0
-    assert found.detail == "evaluation rows 1, 2, 3, 4, 5 and 55 more"
+    found = named(leakage({**PARTS, "evaluation": TRAINING}, CONTRACT))
+    measure = found["leakage.evaluation_in_training"]
+    assert measure.value == 60.0
+    assert measure.detail == "evaluation rows 1, 2, 3, 4, 5 and 55 more"
+
+
+def test_recent_rows_that_were_learnt_from_are_found() -> None:
+    recent = pd.concat([table(20, 4), TRAINING.iloc[[5]]], ignore_index=True)
+    found = named(leakage({**PARTS, "recent": recent}, CONTRACT))["leakage.recent_in_training"]
+    assert found.value == 1.0
+    assert found.detail == "recent rows 21"
 
 
 def test_the_answer_does_not_hide_a_row() -> None:
     learnt = pd.concat([TRAINING.assign(answer=0), GOLDEN.assign(answer=0)])
-    found = named(leakage(learnt, EVALUATION, GOLDEN.assign(answer=1), CONTRACT))
+    parts = {"training": learnt, "evaluation": EVALUATION, "golden": GOLDEN.assign(answer=1)}
+    found = named(leakage(parts, CONTRACT))
     assert found["leakage.golden_in_training"].value == 10.0
 
 
 def test_no_rows_prove_nothing() -> None:
-    found = named(leakage(TRAINING, EVALUATION, GOLDEN.head(0), CONTRACT))
+    found = named(leakage({**PARTS, "golden": GOLDEN.head(0)}, CONTRACT))
     assert found["leakage.golden_in_training"].value is None
     assert found["leakage.golden_in_training"].detail == "there are no golden rows"
     assert found["leakage.evaluation_in_training"].value == 0.0

@@ -93,7 +93,7 @@ def watch(place: Place, trained: datetime | None = None) -> Watched:
     traffic = read_traffic(folder)
     deployed = _deployments(traffic.deployments if traffic else (), window)
     references = {each.digest: _reference(place, each) for each in deployed}
-    labels = _labels(place, window, tuple(references.values()))
+    labels = labels_for(place, window, tuple(references.values()))
     labelled = joined(window, labels).parts
     packages = tuple(
         watch_package(
@@ -149,7 +149,8 @@ def _reference(place: Place, deployed: Deployment) -> Reference | str:
         return str(error)
 
 
-def _labels(place: Place, window: Window, references: tuple[Reference | str, ...]) -> Labels:
+def labels_for(place: Place, window: Window, references: tuple[Reference | str, ...]) -> Labels:
+    """All labels of the environment, read as one of the packages names them; none without a package."""
     found = [each for each in references if isinstance(each, Reference)]
     if not found:
         return no_labels()

@@ -88,6 +88,9 @@ def _lost(situation: Situation, settings: Remedies) -> Remedy:
     if not _is_new(situation, settings):
         since = "it served well before: the world has changed"
         return Remedy("retrain", True, "lost_old", (why, since))
+    if situation.drift and not situation.previous:
+        first = "the world has changed as well, and there is no model to go back to"
+        return Remedy("retrain", True, "lost_first", (why, first))
     if situation.drift:
         both = "the model and the world changed at once, and which of them did it is not known"
         return Remedy("call_a_person", False, "lost_new_and_drift", (why, both))

@@ -25,7 +25,9 @@ class Policy:
     since the champion's training, and after `label_days` without them a person is called. `not_helped`:
     after so many losses in a row against one champion a person is called. `sound_data`: nothing is
     learnt from data that break their contract. `expires_days`: an older signal no longer counts.
-    `every_days`: the schedule.
+    `every_days`: the schedule. `recent_days`: how far back recent rows are learnt from, of which the latest
+    share `judging` is kept apart to judge by. `assets`: where new data assets are put, as a folder's URL that
+    fsspec opens; empty for `data/retraining/` on this machine.
     """
 
     triggers: tuple[Trigger, ...] = ("data_drift", "prediction_drift", "performance", "data")
@@ -41,6 +43,9 @@ class Policy:
     sound_data: bool = True
     expires_days: float | None = 14.0
     every_days: float | None = None
+    recent_days: float = 30.0
+    judging: float = 0.25
+    assets: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,11 @@ def parse_policy(values: object, where: str) -> Policy:
     found = parse(Policy, values, where)
     refuse_unknown(found.data, TRIGGERS, f"{where}: data")
     keys = ("cool_down_hours", "longest_hours", "label_days", "expires_days", "every_days")
-    _check_positive(found, keys, where)
+    _check_positive(found, (*keys, "recent_days"), where)
+    if not 0 < found.judging < 1:
+        raise UserError(
+            f"{where}: judging: expected a share between 0 and 1, found {found.judging:g}"
+        )
     for key in ("per_week", "new_labels", "not_helped"):
         value = getattr(found, key)
         if value is not None and value < 1:

@@ -175,7 +175,7 @@ if TRAINING:
     @nox.session(default=False)
     def train(session: nox.Session) -> None:
         """Run the training pipeline and register the model; unchanged steps are not run again."""
-        verb(session, "mlops.training", "train")
+        verb(session, f"mlops.{FLOORS[-1]}", "train")
 
     @nox.session(default=False)
     def reproduce(session: nox.Session) -> None:
@@ -210,27 +210,27 @@ if DEPLOYMENT:
     @nox.session(default=False)
     def qualify(session: nox.Session) -> None:
         """Package the candidate, verify it, and let the gate decide whether it may be promoted."""
-        verb(session, "mlops.deployment", "qualify")
+        verb(session, f"mlops.{FLOORS[-1]}", "qualify")
 
     @nox.session(default=False)
     def deploy(session: nox.Session) -> None:
         """Promote the newest version that passed the gate to stage, test it there, then to prod."""
-        verb(session, "mlops.deployment", "deploy")
+        verb(session, f"mlops.{FLOORS[-1]}", "deploy")
 
     @nox.session(default=False)
     def approve(session: nox.Session) -> None:
         """Let the model that stage serves into prod: `-- --reason '...'`."""
-        verb(session, "mlops.deployment", "approve")
+        verb(session, f"mlops.{FLOORS[-1]}", "approve")
 
     @nox.session(default=False)
     def reconcile(session: nox.Session) -> None:
         """Make the endpoints what the files in environments/ say."""
-        verb(session, "mlops.deployment", "reconcile")
+        verb(session, f"mlops.{FLOORS[-1]}", "reconcile")
 
     @nox.session(default=False)
     def rollback(session: nox.Session) -> None:
         """Revert the last change of what prod (or `-- stage`) serves, and reconcile."""
-        verb(session, "mlops.deployment", "rollback")
+        verb(session, f"mlops.{FLOORS[-1]}", "rollback")
 
     @nox.session(default=False)
     def status(session: nox.Session) -> None:
@@ -248,6 +248,11 @@ if DEPLOYMENT:
         verb(session, "mlops.deployment", "keys")
 
     @nox.session(default=False)
+    def promote(session: nox.Session) -> None:
+        """Open a pull request that brings a model into stage, or `-- prod`."""
+        verb(session, "mlops.deployment", "promote")
+
+    @nox.session(default=False)
     def batch(session: nox.Session) -> None:
         """Score a table with the model of prod: `-- --input rows.csv --output scores`."""
         verb(session, "mlops.deployment", "batch")
@@ -263,6 +268,31 @@ if OPERATIONS:
         verb(session, "mlops.operations", "monitor")
 
     @nox.session(default=False)
+    def retrain(session: nox.Session) -> None:
+        """Do what the monitor's figures ask for: train on recent data and promote, or go back."""
+        verb(session, "mlops.operations", "retrain")
+
+    @nox.session(default=False)
+    def review(session: nox.Session) -> None:
+        """Label what the model is not sure of: the labels become training rows."""
+        verb(session, "mlops.operations", "review")
+
+    @nox.session(default=False)
+    def loop(session: nox.Session) -> None:
+        """Show the whole loop in two minutes, in a clone of its own: train, serve, drift, retrain."""
+        verb(session, "mlops.operations", "loop")
+
+    @nox.session(default=False)
     def labels(session: nox.Session) -> None:
         """Take in what turned out to be true of answered requests: `-- prod truth.csv`."""
         verb(session, "mlops.operations", "labels")
+
+    @nox.session(default=False)
+    def deliver(session: nox.Session) -> None:
+        """Deliver the events that wait, and show which do; `-- --check` fails on what waits for long."""
+        verb(session, "mlops.operations", "deliver")
+
+    @nox.session(default=False)
+    def heartbeat(session: nox.Session) -> None:
+        """Tell of a monitor that did not run; for a schedule of its own, or another machine's."""
+        verb(session, "mlops.operations", "heartbeat")

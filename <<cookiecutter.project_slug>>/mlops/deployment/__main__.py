@@ -7,6 +7,7 @@ from importlib import import_module
 
 from mlops.quality.errors import run_main
 from mlops.quality.verbs import dispatch
+from mlops.training.__main__ import VERBS as TRAINING
 from mlops.training.pipeline import StepFailed
 
 VERBS = {
@@ -16,6 +17,7 @@ VERBS = {
     "reconcile": ("mlops.deployment.reconcile:main", "make the endpoints what Git says"),
     "rollback": ("mlops.deployment.rollback:main", "go back to what served before"),
     "status": ("mlops.deployment.status:main", "show what each environment serves"),
+    "promote": ("mlops.deployment.promote:main", "open a pull request for stage or prod"),
     "history": ("mlops.deployment.served:main", "show what served when"),
     "keys": ("mlops.deployment.keys:main", "make and withdraw API keys"),
     "batch": ("mlops.deployment.batch.command:main", "score a table with an environment's model"),
@@ -23,6 +25,8 @@ VERBS = {
     "down": ("mlops.deployment.stack:main_down", "stop them"),
     "release": ("mlops.deployment.release:main", "make a version that passed the champion"),
     "level": ("mlops.deployment.conformance:main", "show which demands of Level 3 are met"),
+    # as it is on the floor below
+    "train": TRAINING["train"],
 }
 
 

@@ -71,6 +71,7 @@ class _Pass:
     give_up: float
     environment: Mapping[str, str]
     chance: Callable[[], float]
+    at_once: bool
     attempts: list[Attempt] = field(default_factory=list)
     busy: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -80,6 +81,9 @@ class _Pass:
 
     def moment(self) -> float:
         return self.now.timestamp() + self.elapsed()
+
+    def is_due(self, backoff: Backoff) -> bool:
+        return self.at_once or is_due(backoff, self.moment())
 
 
 def deliver_due(
@@ -91,14 +95,17 @@ def deliver_due(
     seconds: float = 60.0,
     environment: Mapping[str, str] = os.environ,
     chance: Callable[[], float] = random.random,
+    at_once: bool = False,
 ) -> Report:
     """Try everything that is due, all targets at the same time, beginning nothing after `seconds`.
 
-    `now` has a zone; `chance` gives the jitter, from 0 to 1. What failed longer than `give_up_days`
+    `now` has a zone; `chance` gives the jitter, from 0 to 1. With `at_once`, as after a receiver was
+    mended, what waits for its next attempt is due as well. What failed longer than `give_up_days`
     after it was emitted is set aside, and the report says so. Nothing raises: a variable that is not
     set is a reason to try again later, since the event must not be lost.
     """
-    run = _Pass(state, now, time.monotonic(), seconds, give_up_days * 86400, environment, chance)
+    give_up = give_up_days * 86400
+    run = _Pass(state, now, time.monotonic(), seconds, give_up, environment, chance, at_once)
     threads = [
         threading.Thread(target=_deliver, args=(run, target), daemon=True)
         for target in targets
@@ -145,13 +152,13 @@ def _deliver(run: _Pass, target: Target) -> None:
 def _deliver_all(run: _Pass, target: Target) -> None:
     path = run.state / outbox.FOLDER / target.name / _STATE
     receiver = _read_backoff(path)
-    if not is_due(receiver, run.moment()):
+    if not run.is_due(receiver):
         return
     entries = sorted(outbox.waiting(run.state, target.name), key=lambda each: each.backoff.until)
     for entry in entries:
         if run.elapsed() >= run.seconds:
             return
-        if not is_due(entry.backoff, run.moment()):
+        if not run.is_due(entry.backoff):
             continue
         answer = _attempt(run, target, entry)
         if answer.fault == "none":

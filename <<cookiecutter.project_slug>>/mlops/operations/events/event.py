@@ -32,6 +32,7 @@ Kind = Literal[
     "model_registered",
     "gate_refused",
     "approval_needed",
+    "person_needed",
     "model_deployed",
     "rolled_back",
     "pipeline_failed",

@@ -44,6 +44,11 @@ def overdue(last_run: datetime | None, every: timedelta, now: datetime, grace: t
     return Pulse(False, f"ran {_long(max(silent, 0.0))} ago", max(silent, 0.0))
 
 
+def allowed(every: timedelta) -> timedelta:
+    """How late may be what should run `every` so often, where nobody says otherwise."""
+    return every / 2
+
+
 def beat(state: Path, name: str, now: datetime) -> None:
     """Write down that `name` ran to its end just now; replaces what stood there, whatever it said."""
     path = _path(state, name)
@@ -70,14 +75,15 @@ def watch(
     source: str,
     environment: str,
     grace: timedelta | None = None,
+    beats: Path | None = None,
 ) -> Event | None:
     """The staleness event of what is overdue; None where it is not, or where that was told before.
 
     One event for each silence: its id is that of the last run. Without `grace` half of `every` is
-    allowed.
+    allowed. `beats` is the state's folder that holds the heartbeat, where that is another machine's.
     """
-    last = last_beat(state, name)
-    pulse = overdue(last, every, now, grace if grace is not None else every / 2)
+    last = last_beat(beats or state, name)
+    pulse = overdue(last, every, now, grace if grace is not None else allowed(every))
     if not pulse.late:
         return None
     told = stable_id("staleness", source, environment, name, last.isoformat() if last else "never")

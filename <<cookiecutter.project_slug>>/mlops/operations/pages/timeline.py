@@ -38,13 +38,17 @@ def timeline(state: Path, limit: int = 200) -> tuple[Moment, ...]:
 def _is_told(event: Event, told: Mapping[str, Sequence[Entry]]) -> bool:
     """Whether the audit log tells the same of the same package at about the same time."""
     kinds = _SAME.get(event.kind, ())
-    digest = event.data.get("digest")
+    target = event.data.get("to")
+    # a rollback's entry names what it goes back to, its event what was taken away as well
+    digests = [event.data.get("digest"), target.get("digest") if isinstance(target, dict) else None]
     return any(
         entry.get("event") in kinds
         and entry.get("environment", event.subject) == event.subject
         and (when := time_of(entry.get("time"))) is not None
         and abs(event.time - when) <= _SAME_WITHIN
-        for entry in (told.get(digest, ()) if isinstance(digest, str) and kinds else ())
+        for digest in digests
+        if isinstance(digest, str) and kinds
+        for entry in told.get(digest, ())
     )
 
 

@@ -124,15 +124,23 @@ def happened(number: int = 0, kind: str = "data_drift") -> Event:
     return new_event(kind, "prod", {"n": number}, source="x", now=now)  # type: ignore[arg-type]
 
 
-def deliver(state: Path, *targets: Target, later: float = 0.0, **options: float) -> Report:
-    now = datetime.now(UTC) + timedelta(seconds=later)
+def deliver(
+    state: Path,
+    *targets: Target,
+    later: float = 0.0,
+    give_up_days: float = 3.0,
+    seconds: float = 60.0,
+    at_once: bool = False,
+) -> Report:
     return deliver_due(
         state,
         targets,
-        now,
+        datetime.now(UTC) + timedelta(seconds=later),
+        give_up_days=give_up_days,
+        seconds=seconds,
         environment=VARIABLES,
         chance=lambda: 1.0,
-        **options,
+        at_once=at_once,
     )
 
 

@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import (
     accuracy_score,
     brier_score_loss,
-    f1_score,
     log_loss,
-    precision_score,
-    recall_score,
+    precision_recall_fscore_support,
     roc_auc_score,
 )
 
@@ -28,12 +26,15 @@ def metrics(truth: NDArray[np.generic], predicted: NDArray[np.float64]) -> Mappi
     """
     decided = (predicted >= THRESHOLD).astype(int)
     ranked = len(np.unique(truth)) > 1
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth, decided, average="binary", zero_division=np.nan
+    )
     return {
         "roc_auc": float(roc_auc_score(truth, predicted)) if ranked else float("nan"),
         "accuracy": float(accuracy_score(truth, decided)),
-        "precision": float(precision_score(truth, decided, zero_division=np.nan)),
-        "recall": float(recall_score(truth, decided, zero_division=np.nan)),
-        "f1": float(f1_score(truth, decided, zero_division=np.nan)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
         "brier": float(brier_score_loss(truth, predicted)) if ranked else float("nan"),
         "log_loss": float(log_loss(truth, predicted, labels=[0, 1])),
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 
 from mlops.quality.contract import Contract
 from mlops.quality.strict import parse
-from mlops.training.search import Metrics
+
+if TYPE_CHECKING:
+    from mlops.training.search import Metrics
 
 
 @dataclass(frozen=True)

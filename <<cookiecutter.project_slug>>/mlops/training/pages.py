@@ -6,14 +6,16 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 
-from mlops.quality.assets import Asset
-from mlops.quality.contract import Contract
-from mlops.training.evaluation import Evaluation
-from mlops.training.model_file import ModelCardFacts
-from mlops.training.search import Leaderboard
+if TYPE_CHECKING:
+    from mlops.quality.assets import Asset
+    from mlops.quality.contract import Contract
+    from mlops.training.evaluation import Evaluation
+    from mlops.training.model_file import ModelCardFacts
+    from mlops.training.search import Leaderboard
 
 CARD = """\
 # Model card: {{ contract.name }}

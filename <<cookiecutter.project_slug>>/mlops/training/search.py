@@ -9,26 +9,21 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from joblib import parallel_config
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import (
-    KFold,
-    ParameterGrid,
-    RandomizedSearchCV,
-    StratifiedKFold,
-)
-from sklearn.pipeline import Pipeline
 
 from mlops.quality.errors import UserError
 from mlops.quality.strict import did_you_mean, parse
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+    from sklearn.pipeline import Pipeline
+
 Metrics = Callable[[NDArray[np.generic], NDArray[np.float64]], Mapping[str, float]]
-Candidates = Mapping[str, tuple[BaseEstimator, Mapping[str, Sequence[object]]]]
+Candidates: TypeAlias = "Mapping[str, tuple[BaseEstimator, Mapping[str, Sequence[object]]]]"
 Goal = Literal["maximize", "minimize"]
 
 
@@ -83,6 +78,8 @@ class Leaderboard:
 
 def pipeline(features: BaseEstimator, estimator: BaseEstimator) -> Pipeline:
     """The model that is trained, stored and served: preprocessing and estimator in one."""
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415 - imports slowly
+
     return Pipeline([("features", features), ("model", estimator)])
 
 
@@ -109,6 +106,8 @@ def search(
     joblib runs the folds of an algorithm in parallel; `plan.backend` may name a cluster's. Raises
     UserError for a metric that `metrics` does not give and for a search without a usable result.
     """
+    from sklearn.base import clone  # noqa: PLC0415 - imports slowly
+
     candidates = problem.candidates
     if not candidates:
         raise UserError("model/estimator.py: candidates() names no algorithm")
@@ -145,6 +144,14 @@ def read_leaderboard(path: Path) -> Leaderboard:
 def _search_one(
     problem: Problem, name: str, inputs: pd.DataFrame, answers: pd.Series, plan: Search
 ) -> list[Trial]:
+    from joblib import parallel_config  # noqa: PLC0415 - imports slowly
+    from sklearn.model_selection import (  # noqa: PLC0415 - imports slowly
+        KFold,
+        ParameterGrid,
+        RandomizedSearchCV,
+        StratifiedKFold,
+    )
+
     estimator, grid = problem.candidates[name]
 
     def score(model: Pipeline, rows: pd.DataFrame, truth: pd.Series) -> float:

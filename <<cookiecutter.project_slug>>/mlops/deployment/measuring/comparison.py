@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from scipy.stats import binomtest
 
-from mlops.deployment.measuring.intervals import paired_bootstrap
+from mlops.deployment.measuring.intervals import percentiles
 from mlops.deployment.measuring.measure import Measure
 from mlops.deployment.measuring.scored import Scored
 
@@ -29,13 +31,8 @@ def compare(challenger: Scored, champion: Scored, seed: int = 0) -> tuple[Measur
         who = "challenger" if not np.isfinite(now) else "champion"
         why = f"{challenger.metric} of the {who} is not defined for these {rows} rows"
         return (Measure(name, None, rows=rows, detail=why),)
-    low, high = paired_bootstrap(
-        lambda drawn: challenger.score(challenger.predicted, drawn),
-        lambda drawn: challenger.score(champion.predicted, drawn),
-        rows,
-        REPLICATES,
-        seed,
-    )
+    other = dataclasses.replace(challenger, predicted=champion.predicted)
+    low, high = percentiles(challenger.scores(REPLICATES, seed) - other.scores(REPLICATES, seed))
     return (Measure(name, now - before, low, high, rows, _mcnemar(challenger, champion)),)
 
 

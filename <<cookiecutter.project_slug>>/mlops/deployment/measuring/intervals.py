@@ -44,17 +44,6 @@ def bootstrap(figure: Callable[[Rows], float], rows: int, replicates: int, seed:
     return percentiles(np.array([figure(drawn) for drawn in resamples(rows, replicates, seed)]))
 
 
-def paired_bootstrap(
-    one: Callable[[Rows], float],
-    other: Callable[[Rows], float],
-    rows: int,
-    replicates: int,
-    seed: int,
-) -> Interval:
-    """The interval of `one` minus `other`, each time of the same rows: what is hard is so for both."""
-    return bootstrap(lambda drawn: one(drawn) - other(drawn), rows, replicates, seed)
-
-
 def percentiles(values: Values) -> Interval:
     """The middle 95% of replicates, shape (n,); (None, None) where fewer than half are numbers."""
     known = values[np.isfinite(values)]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mlops.deployment.measuring.intervals import Interval, bootstrap, percentiles, resamples, wilson
+from mlops.deployment.measuring.intervals import Interval, bootstrap, percentiles, wilson
 from mlops.deployment.measuring.measure import Measure
 from mlops.deployment.measuring.scored import Scored
 from mlops.training.evaluation import segment_masks
@@ -39,7 +39,7 @@ def _metrics(scored: Scored, group: str, suffix: str, seed: int) -> Iterator[Mea
     rows = len(scored.truth)
     replicates = SEGMENT_REPLICATES if suffix else REPLICATES
     figures = scored.figures() if rows else {scored.metric: float("nan")}
-    draws = [scored.figures(drawn) for drawn in resamples(rows, replicates, seed)]
+    draws = scored.resampled(replicates, seed)
     for name, value in figures.items():
         interval = percentiles(np.array([draw.get(name, np.nan) for draw in draws]))
         why = "" if np.isfinite(value) else scored.undefined()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mlops.deployment.measuring.intervals import paired_bootstrap
+from mlops.deployment.measuring.intervals import percentiles
 from mlops.deployment.measuring.measure import Measure, Predict
 from mlops.deployment.measuring.scored import Scored
 from mlops.quality.contract import Contract
@@ -105,17 +106,13 @@ def _drop(
         # a model that cannot take what its contract allows is judged, not the end of all figures
         why = f"the model does not answer: {' '.join(str(error).split())[:120]}"
         return Measure(name, None, rows=rows, detail=why)
-
-    def before(drawn: NDArray[np.intp]) -> float:
-        return scored.score(scored.predicted, drawn)
-
-    def after(drawn: NDArray[np.intp]) -> float:
-        return float(np.mean([scored.score(answer, drawn) for answer in answers]))
-
     every = np.arange(rows)
-    drop = before(every) - after(every)
+    after = float(np.mean([scored.score(answer, every) for answer in answers]))
+    drop = scored.score(scored.predicted, every) - after
     if not np.isfinite(drop):
         why = f"{scored.metric} is not defined for these {rows} rows and answers"
         return Measure(name, None, rows=rows, detail=why)
-    low, high = paired_bootstrap(before, after, rows, REPLICATES, seed)
+    others = [dataclasses.replace(scored, predicted=answer) for answer in answers]
+    after_each = np.mean([other.scores(REPLICATES, seed) for other in others], axis=0)
+    low, high = percentiles(scored.scores(REPLICATES, seed) - after_each)
     return Measure(name, drop, low, high, rows, f"of {scored.metric}, mean of {DRAWS} draws")

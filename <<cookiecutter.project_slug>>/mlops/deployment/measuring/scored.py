@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlops.deployment.measuring.intervals import resamples
 from mlops.quality.contract import Contract
 from mlops.quality.errors import UserError
-from mlops.training.search import Metrics
+
+if TYPE_CHECKING:
+    from mlops.training.search import Metrics
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Scored:
     metrics: Metrics
     metric: str
     goal: str
+    _resampled: dict[tuple[int, int], tuple[Mapping[str, float], ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         answers = {"values": 0, "binary": 2}.get(self.kind) or self.predicted.shape[-1]
@@ -101,6 +108,29 @@ class Scored:
         """The deciding metric of other answers to some of the rows, oriented so that more is better."""
         sign = 1.0 if self.goal == "maximize" else -1.0
         return sign * self.figures(rows, predicted)[self.metric]
+
+    def resampled(self, replicates: int, seed: int) -> tuple[Mapping[str, float], ...]:
+        """The user's metrics of rows drawn with replacement, one mapping for each replicate.
+
+        They are kept: all figures of the same rows rest on the same draws.
+        """
+        from sklearn import config_context  # noqa: PLC0415 - imports slowly
+
+        if (replicates, seed) not in self._resampled:
+            # what the metrics ask of scikit-learn is the same each time, and checked for all rows
+            with config_context(skip_parameter_validation=True):
+                draws = resamples(len(self.truth), replicates, seed)
+                self._resampled[replicates, seed] = tuple(self.figures(rows) for rows in draws)
+        return self._resampled[replicates, seed]
+
+    def scores(self, replicates: int, seed: int) -> NDArray[np.float64]:
+        """The deciding metric of the rows drawn, shape (replicates,), oriented as `score`.
+
+        The same seed draws the same rows, also of other answers to as many: what is hard is so
+        for both.
+        """
+        sign = 1.0 if self.goal == "maximize" else -1.0
+        return np.array([sign * found[self.metric] for found in self.resampled(replicates, seed)])
 
     def _judged(
         self, truth: NDArray[np.generic], predicted: NDArray[np.float64]

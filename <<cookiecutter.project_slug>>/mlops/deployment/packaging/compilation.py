@@ -11,17 +11,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.pipeline import Pipeline
 
 from mlops.deployment.measuring.measure import Measure, Predict
-from mlops.deployment.packaging.columns_read import columns_read
 from mlops.quality.contract import Column, Contract
 from mlops.quality.strict import parse
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 COMPILATION = "compilation.json"
 # What onnxruntime has run since 1.17; newer operators bring nothing for these models.
@@ -62,6 +63,10 @@ def compile_model(model: Pipeline, contract: Contract) -> bytes:
     One input of shape (n, 1) for each column it reads. Raises NotCompilableError.
     """
     from skl2onnx import to_onnx  # noqa: PLC0415 - imports slowly
+
+    from mlops.deployment.packaging.columns_read import (  # noqa: PLC0415 - needs scikit-learn
+        columns_read,
+    )
 
     inputs = [
         (name, _tensor(name, contract.columns[name])) for name in columns_read(model, contract)
@@ -151,4 +156,5 @@ def _tensor(name: str, column: Column) -> object:
 
 
 def _name(model: Pipeline) -> str:
-    return type(model[-1][-1] if isinstance(model[-1], Pipeline) else model[-1]).__name__
+    last = model[-1]
+    return type(last[-1] if hasattr(last, "steps") else last).__name__

@@ -25,7 +25,7 @@ from mlops.deployment.packaging.candidate import read_lineage
 from mlops.deployment.packaging.predictor import load_predict
 from mlops.deployment.report.card import COUNTEREXAMPLES
 from mlops.deployment.report.model_plots import draw_importance
-from mlops.deployment.steps.performance import labels_of, scored
+from mlops.deployment.steps.judged import labels_of, scored
 from mlops.quality.contract import load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings

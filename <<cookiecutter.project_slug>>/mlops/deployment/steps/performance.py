@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from mlops.deployment.gate.settings import load_settings
@@ -21,14 +20,13 @@ from mlops.deployment.measuring.performance import performance
 from mlops.deployment.measuring.scored import Scored
 from mlops.deployment.packaging.candidate import Lineage, read_lineage
 from mlops.deployment.report.model_plots import draw_all
-from mlops.deployment.steps.score import read_scores, recent_rows
+from mlops.deployment.steps.judged import labels_of, read_scores, scored
+from mlops.deployment.steps.score import recent_rows
 from mlops.quality.assets import file_digest
 from mlops.quality.checks import check_table, load_checked
 from mlops.quality.contract import Contract, contract_digest, load_contract
 from mlops.quality.errors import run_main
 from mlops.quality.project import load_settings as load_project_settings
-from model import metrics as user
-from model.data import label
 
 
 def main(arguments: list[str]) -> int:
@@ -69,34 +67,6 @@ def main(arguments: list[str]) -> int:
     draw_all(found["evaluation"], measures, groups.groups, options.performance)
     print(f"{len(measures)} figures of {len(tables['evaluation'])} rows")
     return 0
-
-
-def scored(
-    scores: Path,
-    table: pd.DataFrame,
-    facts: Lineage,
-    contract: Contract,
-    labels: tuple[object, ...],
-) -> Scored:
-    """The answers to a table's rows beside the truth and what judges them."""
-    return Scored(
-        table=table,
-        truth=label(table).to_numpy(),
-        predicted=read_scores(scores),
-        contract=contract,
-        threshold=float(getattr(user, "THRESHOLD", 0.5)),
-        labels=labels,
-        metrics=user.metrics,
-        metric=facts.metric,
-        goal=facts.goal,
-    )
-
-
-def labels_of(training: pd.DataFrame, contract: Contract) -> tuple[object, ...]:
-    """The labels that were learnt, sorted; none where values are predicted."""
-    if contract.task == "regression":
-        return ()
-    return tuple(np.unique(label(training).to_numpy()).tolist())
 
 
 def provenance(

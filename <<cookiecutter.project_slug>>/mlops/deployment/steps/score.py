@@ -54,11 +54,5 @@ def recent_rows(folder: Path, contract: Contract) -> dict[str, pd.DataFrame]:
     return {"recent": load_checked(files[0], contract)} if files else {}
 
 
-def read_scores(path: Path) -> np.ndarray:
-    """Answers as the model gave them, shape (n,) or (n, labels)."""
-    answers = pd.read_parquet(path).to_numpy(dtype=float, copy=True)
-    return answers[:, 0] if answers.shape[1] == 1 else answers
-
-
 if __name__ == "__main__":
     run_main(main)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from mlops.deployment.measuring.comparison import compare
 from mlops.deployment.measuring.scored import Scored
-from mlops.deployment.tests.scoring import binary, calibrated, labels, values
+from mlops.deployment.tests.scoring import binary, calibrated, hits, labels, values
 
 RANDOM = np.random.default_rng(0)
 TRUTH = RANDOM.integers(0, 2, 300)
@@ -108,3 +110,20 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     one = calibrated()
     other = dataclasses.replace(one, predicted=one.predicted[::-1].copy())
     assert compare(one, other, 2) == compare(one, other, 2)
+
+
+def test_the_metrics_of_the_same_draws_are_asked_for_once() -> None:
+    calls = 0
+
+    def counted(truth: NDArray[np.generic], predicted: NDArray[np.float64]) -> Mapping[str, float]:
+        nonlocal calls
+        calls += 1
+        return hits(truth, predicted)
+
+    one = dataclasses.replace(wrong(0.1), metrics=counted)
+    assert one.resampled(20, 0) == one.resampled(20, 0)
+    assert calls == 20
+    assert one.resampled(20, 1) != one.resampled(20, 0)
+    other = dataclasses.replace(one, predicted=1 - one.predicted)
+    assert other.scores(20, 0) == pytest.approx(1 - one.scores(20, 0))
+    assert calls == 60

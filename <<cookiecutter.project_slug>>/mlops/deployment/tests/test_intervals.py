@@ -11,7 +11,6 @@ from mlops.deployment.measuring.intervals import (
     bootstrap,
     confusion_replicates,
     gap_interval,
-    paired_bootstrap,
     percentiles,
     resamples,
     wilson,
@@ -57,17 +56,6 @@ def test_the_bootstrap_is_the_same_for_the_same_seed() -> None:
 
     assert bootstrap(mean, 30, 50, 4) == bootstrap(mean, 30, 50, 4)
     assert bootstrap(mean, 30, 50, 4) != bootstrap(mean, 30, 50, 5)
-
-
-def test_pairing_takes_out_what_is_hard_for_both() -> None:
-    random = np.random.default_rng(0)
-    hard = random.normal(0, 10, 80)
-    one, other = hard + 1 + random.normal(0, 0.1, 80), hard
-    low, high = paired_bootstrap(
-        lambda rows: float(one[rows].mean()), lambda rows: float(other[rows].mean()), 80, 200, 0
-    )
-    assert low == pytest.approx(1, abs=0.1)
-    assert high == pytest.approx(1, abs=0.1)
 
 
 def test_what_is_not_a_number_does_not_count() -> None:

@@ -110,3 +110,34 @@ def test_the_order_of_rows_is_nothing_of_one_row() -> None:
     assert found.broken > 0
     assert shrink(order, by_place, CONTRACT, DATA, found) is found
     assert find_violation(order, by_place, CONTRACT, DATA) is None
+
+
+def test_a_search_asks_for_all_rows_at_once_until_something_breaks() -> None:
+    asked: list[int] = []
+
+    def counted(table: pd.DataFrame) -> NDArray[np.float64]:
+        asked.append(len(table))
+        return rising(table)
+
+    assert find_violation(DEARER, counted, CONTRACT, DATA) is None
+    assert len(asked) == 2
+    assert min(asked) > 50
+
+
+def test_asked_at_once_a_row_gets_the_noise_that_it_gets_alone() -> None:
+    noisy = MetamorphicRelation(
+        "still", "abs(after - before) <= 1000", noise={"price": 3.0, "weight": 2.0}
+    )
+    seen: list[pd.DataFrame] = []
+
+    def noted(table: pd.DataFrame) -> NDArray[np.float64]:
+        seen.append(table)
+        return rising(table)
+
+    find_violation(noisy, noted, CONTRACT, DATA)
+    before, after = seen
+    row = before.iloc[[0]].reset_index(drop=True)
+    check_relation(noisy, noted, row, CONTRACT, 0)
+    for name in ("price", "weight"):
+        assert seen[3][name].iloc[0] == after[name].iloc[0]
+    assert not before["price"].equals(after["price"])

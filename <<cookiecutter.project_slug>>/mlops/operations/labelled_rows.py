@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from mlops.deployment.serving.traffic import read_traffic
+from mlops.operations.experiments.review_training import without_reviewed
 from mlops.operations.monitoring.labelled import Joined, joined
 from mlops.operations.monitoring.training_rows import Reference, reference_of
 from mlops.operations.monitoring.window import read_window
 from mlops.operations.package_watch import Place
-from mlops.operations.watch import labels_for
+from mlops.operations.watch import labels_for, queue_of
 from mlops.quality.errors import UserError
 
 
-def labelled_since(place: Place, start: datetime) -> tuple[Joined, Reference]:
+def labelled_since(
+    place: Place, start: datetime, *, to_judge: bool = False
+) -> tuple[Joined, Reference]:
     """All labelled live rows from `start` until `place.now`, and the reference of what serves most.
 
-    Raises UserError where nothing was deployed, or a label is wrong.
+    `to_judge` leaves out the labels that people gave to doubtful answers. Raises UserError where nothing was deployed, or a label is wrong.
     """
     environment = place.environment
     traffic = read_traffic(environment.folder)
@@ -26,4 +29,7 @@ def labelled_since(place: Place, start: datetime) -> tuple[Joined, Reference]:
     about = reference_of(place.project, environment.packages, digest, place.split)
     most = place.settings.monitoring.rows
     window = read_window(environment.folder, start, place.now, now=place.now, most=most)
-    return joined(window, labels_for(place, window, (about,))), about
+    labels = labels_for(place, window, (about,))
+    if to_judge:
+        labels = without_reviewed(labels, queue_of(place))
+    return joined(window, labels), about

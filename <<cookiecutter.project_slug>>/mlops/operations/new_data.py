@@ -9,9 +9,16 @@ import pandas as pd
 
 from mlops.deployment.desired import repository
 from mlops.deployment.qualify import TESTS
+from mlops.operations.experiments.review_queue import queue_path, read_queue
 from mlops.operations.labelled_rows import labelled_since
 from mlops.operations.package_watch import Place
-from mlops.operations.retraining.assets import Declared, declare_again, declare_table, judged_by
+from mlops.operations.retraining.assets import (
+    Declared,
+    declare_again,
+    declare_table,
+    judged_by,
+    origins_of,
+)
 from mlops.operations.retraining.cause import Cause
 from mlops.operations.retraining.recent import Recent, parted, recent_rows, require_inputs
 from mlops.quality.assets import fetch
@@ -45,6 +52,7 @@ def declare_data(place: Place, cause: Cause) -> NewData:
     old = load_checked(fetch(project.asset, project.state / "data"), project.contract)
     golden = load_checked(project.root / TESTS / "golden.csv", project.contract)
     recent = _recent(place, old)
+    known = pd.concat([origins_of(project.asset, len(old)), recent.origins], ignore_index=True)
     parts = parted(recent, old, golden, project.contract, judging=policy.judging, data=cause.data)
     data, name = project.root / "data", project.asset.name
     since = f"{place.now - timedelta(days=policy.recent_days):%Y-%m-%d}"
@@ -56,6 +64,7 @@ def declare_data(place: Place, cause: Cause) -> NewData:
         place=policy.assets,
         description=f"The latest {len(parts.judging)} labelled rows; they judge what learnt from others.",
         source=source,
+        origins=known.iloc[parts.judging_places + len(old)],
     )
     if cause.data == "old":
         about = f"The rows of version {project.asset.version}, judged by recent ones."
@@ -65,7 +74,13 @@ def declare_data(place: Place, cause: Cause) -> NewData:
             source = f"{name}:{project.asset.version}, and {source}"
         about = f"{_WHAT[cause.data]}: {len(parts.learnt)}, because of {', '.join(cause.triggers)}."
         learnt = declare_table(
-            data, name, parts.learnt, place=policy.assets, description=about, source=source
+            data,
+            name,
+            parts.learnt,
+            place=policy.assets,
+            description=about,
+            source=source,
+            origins=known.iloc[parts.learnt_places + len(old)],
         )
     learnt = judged_by(learnt, judge)
     root = project.root.resolve()
@@ -81,4 +96,6 @@ def _recent(place: Place, old: pd.DataFrame) -> Recent:
         place, place.now - timedelta(days=place.settings.retraining.recent_days)
     )
     same = bool((place.problem.label(old).to_numpy() == old[contract.target].to_numpy()).all())
-    return recent_rows(found, contract, label_is_target=same)
+    queue = read_queue(queue_path(place.project.state, place.environment.name))
+    labellers = place.settings.review.labellers
+    return recent_rows(found, contract, label_is_target=same, queue=queue, labellers=labellers)

@@ -91,7 +91,7 @@ def _against(place: Place, before: str) -> Against:
 
 def _both(place: Place, before: str) -> tuple[Scored, Scored]:
     """The labelled rows with the answers that were given, and with those of the package before."""
-    found, about = labelled_since(place, place.start)
+    found, about = labelled_since(place, place.start, to_judge=True)
     rows = found.parts.get(about.digest)
     if rows is None or rows.empty:
         raise UserError("there are no labelled rows")

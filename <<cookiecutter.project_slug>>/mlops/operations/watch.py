@@ -12,6 +12,8 @@ from mlops.deployment.desired.environment import Environment
 from mlops.deployment.serving.told import read_told
 from mlops.deployment.serving.traffic import Deployment, read_traffic
 from mlops.operations.events.heartbeat import last_beat
+from mlops.operations.experiments.review_queue import Queue, queue_path, read_queue
+from mlops.operations.experiments.review_training import without_reviewed
 from mlops.operations.monitoring.answered import known_labels
 from mlops.operations.monitoring.collected_files import files_in, hours
 from mlops.operations.monitoring.labelled import Problem, joined
@@ -94,7 +96,8 @@ def watch(place: Place, trained: datetime | None = None) -> Watched:
     deployed = _deployments(traffic.deployments if traffic else (), window)
     references = {each.digest: _reference(place, each) for each in deployed}
     labels = labels_for(place, window, tuple(references.values()))
-    labelled = joined(window, labels).parts
+    judging = without_reviewed(labels, queue_of(place))
+    labelled = joined(window, judging).parts
     packages = tuple(
         watch_package(
             place,
@@ -125,7 +128,7 @@ def watch(place: Place, trained: datetime | None = None) -> Watched:
         staleness(last, place.now, limits.staleness),
         int((labels.table["given"] > since).sum()) if since and len(labels.table) else 0,
         trained,
-        window.notes(),
+        (*window.notes(), *_passed_over(len(labels.table) - len(judging.table))),
     )
 
 
@@ -158,6 +161,16 @@ def labels_for(place: Place, window: Window, references: tuple[Reference | str, 
     known = known_labels(window.parts.values(), labels_of(found[0], place.problem))
     files = labels_folder(declared, folder / FOLDER, folder / COPIED)
     return read_labels(files, found[0].contract, known)
+
+
+def queue_of(place: Place) -> Queue:
+    """What people reviewed in an environment."""
+    return read_queue(queue_path(place.project.state, place.environment.name))
+
+
+def _passed_over(number: int) -> tuple[str, ...]:
+    why = "people gave to answers that were chosen for doubt: nothing is judged by them"
+    return (f"{number} labels {why}",) if number else ()
 
 
 def _since(place: Place, deployed: tuple[Deployment, ...]) -> datetime | None:

@@ -28,7 +28,8 @@ class Tags:
     """Where an asset's bytes come from, and which they are.
 
     `judged_by` names another asset, as `name:version`, with later rows than these: models that learnt from
-    these are compared on those.
+    these are compared on those. `provenance` names a CSV file beside the table's, with the origin of each
+    row, in their order, and `provenance_sha256` is its digest.
     """
 
     sha256: str
@@ -36,6 +37,8 @@ class Tags:
     licence: str = ""
     made_by: str = ""
     judged_by: str = ""
+    provenance: str = ""
+    provenance_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ Cell = str | int | float | bool | None
 class Item:
     """An answer to look at. `inputs` hold what was collected; `why` the rules that chose it.
 
-    `answer` is the model's label or value; `time` is when it answered, in ISO 8601.
+    `answer` is the model's label or value; `time` is when it answered, in ISO 8601. `probability` is
+    that of the most probable label, None where the model gives values.
     """
 
     request_id: str
@@ -34,6 +35,7 @@ class Item:
     model_version: str
     model_digest: str
     inputs: dict[str, Cell]
+    probability: float | None = None
 
 
 @dataclass(frozen=True)

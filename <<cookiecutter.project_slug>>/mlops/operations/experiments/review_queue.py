@@ -49,11 +49,21 @@ class Queue:
     unreadable: tuple[int, ...]
 
 
+NO_REVIEW = Queue({}, ())
+
+
 @dataclass(frozen=True)
-class _Given:
+class Given:
+    """A label and the item that it is for."""
+
     request_id: str
     row: int
     given: Label
+
+
+def queue_path(state: Path, environment: str) -> Path:
+    """Where the queue of an environment lies in the folder of everything local."""
+    return state / "review" / environment / FILE
 
 
 def read_queue(path: Path) -> Queue:
@@ -77,48 +87,56 @@ def enqueue(path: Path, chosen: pd.DataFrame) -> int:
 
 
 def give_label(
-    path: Path,
-    key: Key,
-    label: Answer,
-    by: str,
-    at: datetime,
-    *,
-    allowed: Sequence[Answer] | None = None,
-    note: str = "",
+    path: Path, key: Key, label: Answer, by: str, at: datetime, *, note: str = ""
 ) -> Reviewed:
     """Add a person's label for the item of `key` (request id and row), and return the item with it.
 
-    Of `allowed` labels it must be one; None takes any finite number. Raises UserError for an
-    unknown item, an unnamed labeller, and a label that is not allowed.
+    Raises UserError for an unknown item and an unnamed labeller.
     """
     where = f"{path}: {key[0]}, row {key[1]}"
+    give_labels(path, [Given(*key, said(label, by, at, where, note=note))])
+    return read_queue(path).items[key]
+
+
+def said(label: Answer, by: str, at: datetime, where: str, *, note: str = "") -> Label:
+    """What a person says, checked; raises UserError that names `where`."""
     if not by.strip():
         raise UserError(f"{where}: by: expected the labeller's name")
     if at.tzinfo is None:
         raise UserError(f"{where}: at: expected a time with its zone, found {at.isoformat()}")
-    _check_label(label, allowed, where)
-    given = Label(label, by.strip(), at.isoformat(timespec="seconds"), note)
+    return Label(label, by.strip(), at.isoformat(timespec="seconds"), note.strip())
+
+
+def give_labels(path: Path, given: Sequence[Given]) -> int:
+    """Add labels, all or none, and return how many were new.
+
+    Who said last what they say now adds nothing, so this can be repeated. Raises UserError for an
+    item that is not in the queue.
+    """
     with _held(path) as file:
         known = _parsed(file.read()).items
-        if key not in known:
-            raise UserError(f"{where}: this is not in the review queue")
-        _append(file, [dataclasses.asdict(_Given(*key, given))])
-    return Reviewed(known[key].item, (*known[key].labels, given))
+        new = []
+        for each in given:
+            key = (each.request_id, each.row)
+            if key not in known:
+                raise UserError(f"{path}: {key[0]}, row {key[1]}: this is not in the review queue")
+            if not _is_said(known[key].labels, each.given):
+                new.append(each)
+        _append(file, [dataclasses.asdict(each) for each in new])
+    return len(new)
 
 
-def _check_label(label: Answer, allowed: Sequence[Answer] | None, where: str) -> None:
-    if allowed is None:
-        is_number = isinstance(label, int | float) and not isinstance(label, bool)
-        if not (is_number and math.isfinite(float(label))):
-            raise UserError(f"{where}: label: expected a number, found {label!r}")
-    elif not any(type(each) is type(label) and each == label for each in allowed):
-        known = ", ".join(repr(each) for each in allowed)
-        raise UserError(f"{where}: label: expected one of {known}, found {label!r}")
+def _is_said(labels: Sequence[Label], given: Label) -> bool:
+    before = [each for each in labels if each.by == given.by]
+    if not before or given.note not in ("", before[-1].note):
+        return False
+    return type(before[-1].label) is type(given.label) and before[-1].label == given.label
 
 
 def _items(chosen: pd.DataFrame) -> Iterator[Item]:
     answer = "label" if "label" in chosen else "value"
     inputs = [str(name) for name in chosen.columns if str(name).startswith("input.")]
+    chances = [str(name) for name in chosen.columns if str(name).startswith("probability.")]
     for row in chosen.to_dict("records"):
         yield Item(
             str(row["request_id"]),
@@ -129,6 +147,7 @@ def _items(chosen: pd.DataFrame) -> Iterator[Item]:
             str(row["model_version"]),
             str(row["model_digest"]),
             {name.removeprefix("input."): _cell(row[name]) for name in inputs},
+            max((float(row[name]) for name in chances), default=None),
         )
 
 
@@ -157,7 +176,7 @@ def _parsed(content: bytes) -> Queue:
                 item = parse(Item, values["item"], FILE)
                 items.setdefault((item.request_id, item.row), item)
             else:
-                given = parse(_Given, values, FILE)
+                given = parse(Given, values, FILE)
                 labels.setdefault((given.request_id, given.row), []).append(given.given)
         except (ValueError, TypeError, UserError):
             unreadable.append(number)

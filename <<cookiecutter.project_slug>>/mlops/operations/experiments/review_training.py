@@ -1,18 +1,20 @@
-"""The rows of the next training set that people labelled, with where each comes from."""
+"""Where each row that a model learns from comes from, and who says so of those that people reviewed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mlops.operations.experiments.review import Item, Label, Resolution, resolve
+from mlops.operations.experiments.review import Answer, Label, resolve
 from mlops.operations.experiments.review_queue import Queue
-from mlops.quality.contract import Contract
-from mlops.quality.values import typed
+from mlops.operations.monitoring.labels import Labels
 
-SOURCE = "review"
+# A label that came to be known, and one that people gave; other rows name the asset they stood in.
+KNOWN, REVIEW = "label", "review"
 PROVENANCE = (
     "source",
     "request_id",
@@ -25,76 +27,99 @@ PROVENANCE = (
 )
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """An item that is no training row, and why."""
+def origins(told: pd.DataFrame, queue: Queue) -> pd.DataFrame:
+    """The origin of labelled rows, in their order, with the columns `PROVENANCE`, all of them texts.
 
-    request_id: str
-    row: int
-    why: str
-
-
-@dataclass(frozen=True)
-class TrainingRows:
-    """A table with the contract's inputs, the label and `PROVENANCE`, and what is not in it."""
-
-    table: pd.DataFrame
-    left_out: tuple[LeftOut, ...]
-
-
-def training_rows(
-    queue: Queue, contract: Contract, *, labellers: int, label: str = "label"
-) -> TrainingRows:
-    """The resolved items as rows to train on, the oldest first.
-
-    People's label stands in the column `label`: name the contract's target where that is the label
-    itself, rather than what it is computed from. `labelled_by` holds the names of those who gave
-    it, `disagreed` of those who gave another, each separated by commas. An item lacking an input that may not be
-    collected as it is, or breaking the contract's types, is left out with the reason.
+    `told` has `request_id`, `row`, `time` of the answer, `model_digest`, the `value` that is learnt and
+    `given`, since when it is known. A row is reviewed where somebody gave just that value at just that
+    time. `labelled_by` holds the names of those who say so, `disagreed` of those who ever said
+    something else, each separated by commas.
     """
-    rows: list[dict[str, object]] = []
-    left_out: list[LeftOut] = []
-    for reviewed in queue.items.values():
-        item, resolution = reviewed.item, resolve(reviewed.labels, labellers)
-        if why := _unusable(item, resolution, contract):
-            left_out.append(LeftOut(item.request_id, item.row, why))
-            continue
-        inputs = {name: item.inputs[name] for name in contract.inputs}
-        rows.append(
-            {**inputs, label: resolution.label, **_origin(item, resolution, reviewed.labels)}
-        )
-    columns = list(dict.fromkeys((*contract.inputs, label, *PROVENANCE)))
-    table = pd.DataFrame(rows, columns=columns)
-    for name in contract.inputs:
-        table[name] = typed(table[name], contract.columns[name])[0]
-    return TrainingRows(table, tuple(left_out))
+    found = pd.DataFrame("", index=range(len(told)), columns=list(PROVENANCE), dtype=object)
+    found["source"] = KNOWN
+    for name in ("request_id", "row", "model_digest"):
+        found[name] = told[name].astype(str).to_numpy(dtype=object)
+    for name, moments in (("answered_at", told["time"]), ("labelled_at", told["given"])):
+        found[name] = [each.isoformat() for each in pd.to_datetime(moments, utc=True)]
+    for place, row, labels in _queued(told, queue):
+        for name, text in _people(labels, row).items():
+            found.loc[place, name] = text
+    return found
 
 
-def _origin(item: Item, resolution: Resolution, labels: Iterable[Label]) -> dict[str, object]:
-    others = {each.by for each in labels} - set(resolution.by)
+def origins_of_asset(name: str, number: int) -> pd.DataFrame:
+    """The origin of so many rows of an asset, `name:version`, that tells nothing more of them."""
+    table = pd.DataFrame("", index=range(number), columns=list(PROVENANCE), dtype=object)
+    return table.assign(source=name)
+
+
+def disputed(told: pd.DataFrame, queue: Queue, labellers: int) -> NDArray[np.bool_]:
+    """Which labelled rows, as `origins` takes them, people gave and no longer agree on; shape (n,)."""
+    found = np.zeros(len(told), dtype=bool)
+    for place, row, labels in _queued(told, queue):
+        resolution = resolve(labels, labellers)
+        agreed = resolution.state == "resolved" and is_same(resolution.label, row["value"])
+        found[place] = is_given_by(labels, row["value"], row["given"]) and not agreed
+    return found
+
+
+def without_reviewed(labels: Labels, queue: Queue) -> Labels:
+    """The labels but for those that people gave to answers of the queue.
+
+    These answers were chosen because a model doubted them: on them it seems worse than it is, and than
+    any other model.
+    """
+    table = labels.table.copy()
+    value = table["target"].where(table["target"].notna(), table["label"])
+    mine = reviewed(table.assign(value=value), queue)
+    for name in ("label", "target"):
+        table[name] = table[name].where(~mine, None)
+    told = table[["label", "target", "kpi"]].notna().any(axis=1)
+    return dataclasses.replace(labels, table=table[told].reset_index(drop=True))
+
+
+def reviewed(told: pd.DataFrame, queue: Queue) -> NDArray[np.bool_]:
+    """Which labelled rows, as `origins` takes them, people of the queue labelled; shape (n,)."""
+    found = np.zeros(len(told), dtype=bool)
+    for place, row, labels in _queued(told, queue):
+        found[place] = is_given_by(labels, row["value"], row["given"])
+    return found
+
+
+def is_given_by(labels: Iterable[Label], value: object, given: object) -> bool:
+    """Whether one of these labels is the value that is known since `given`."""
+    return any(
+        is_same(each.label, value) and pd.Timestamp(each.at) == pd.Timestamp(str(given))
+        for each in labels
+    )
+
+
+def is_same(label: Answer | None, value: object) -> bool:
+    """Whether a person's label is a value that was read from elsewhere."""
+    return label is not None and (label == value or str(label) == str(value))
+
+
+def _queued(
+    told: pd.DataFrame, queue: Queue
+) -> Iterator[tuple[int, Mapping[Hashable, object], tuple[Label, ...]]]:
+    """The place of each row that is in the queue, the row, and what people said of it."""
+    keys = list(zip(told["request_id"].astype(str), told["row"].astype(int), strict=True))
+    places = [place for place, key in enumerate(keys) if key in queue.items]
+    rows = told.iloc[places].to_dict("records")
+    for place, row in zip(places, rows, strict=True):
+        yield place, row, queue.items[keys[place]].labels
+
+
+def _people(labels: Sequence[Label], row: Mapping[Hashable, object]) -> dict[str, str]:
+    value = row["value"]
+    if not is_given_by(labels, value, row["given"]):
+        return {}
+    last = {each.by: each.label for each in labels}
+    agreeing = {by for by, label in last.items() if is_same(label, value)}
     return {
-        "source": SOURCE,
-        "request_id": item.request_id,
-        "row": item.row,
-        "answered_at": item.time,
-        "model_digest": item.model_digest,
-        "labelled_by": ", ".join(resolution.by),
-        "labelled_at": resolution.at,
-        "disagreed": ", ".join(sorted(others)),
+        "source": REVIEW,
+        "labelled_by": ", ".join(sorted(agreeing)),
+        "disagreed": ", ".join(
+            sorted({each.by for each in labels if not is_same(each.label, value)})
+        ),
     }
-
-
-def _unusable(item: Item, resolution: Resolution, contract: Contract) -> str:
-    if resolution.state != "resolved":
-        return resolution.state
-    for name in contract.inputs:
-        column = contract.columns[name]
-        if column.collect != "as_is":
-            kept = "only hashed" if column.collect == "hashed" else "never collected"
-            return f"'{name}' is {kept}: the row cannot be used for training"
-        if name not in item.inputs:
-            return f"'{name}' was not collected: the row cannot be used for training"
-        value = item.inputs[name]
-        if value is not None and typed(pd.Series([value], dtype=object), column)[1][0]:
-            return f"'{name}': {value!r} is no {column.type}"
-    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 
+from mlops.operations.experiments.review_training import origins_of_asset
 from mlops.quality.assets import Asset, Tags, load_definition
 from mlops.quality.errors import UserError
 from mlops.quality.tables import replace_text
@@ -38,29 +40,60 @@ class Declared:
 
 
 def declare_table(
-    data: Path, name: str, table: pd.DataFrame, *, place: str, description: str, source: str
+    data: Path,
+    name: str,
+    table: pd.DataFrame,
+    *,
+    place: str,
+    description: str,
+    source: str,
+    origins: pd.DataFrame | None = None,
 ) -> Declared:
     """Write a table as the next version of an asset, and its definition.
 
     `data` is the folder of definitions. `place` is a folder as a URL that fsspec opens, or empty for a
-    folder below `data`. Raises UserError where it cannot be written.
+    folder below `data`. `origins`, a row for each of the table's, is written beside it. Raises UserError
+    where something cannot be written.
     """
     content = io.BytesIO()
     table.to_parquet(content, index=False)
     version = next_version(data, name)
-    file = f"{name}-{version}.parquet"
-    path = f"{place.rstrip('/')}/{file}" if place else f"{FOLDER}/{file}"
-    target = path if place else str(data / path)
-    try:
-        if not place:
-            (data / FOLDER).mkdir(parents=True, exist_ok=True)
-        with fsspec.open(target, "wb") as opened:
-            opened.write(content.getvalue())
-    except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{target}: cannot be written: {reason}") from None
-    tags = Tags(hashlib.sha256(content.getvalue()).hexdigest(), source)
+    folder = place.rstrip("/") or FOLDER
+    if not place:
+        (data / FOLDER).mkdir(parents=True, exist_ok=True)
+    target = folder if place else str(data / folder)
+    tags = Tags(_put(f"{target}/{name}-{version}.parquet", content.getvalue()), source)
+    if origins is not None:
+        beside = f"{name}-{version}.provenance.csv"
+        text = origins.to_csv(index=False, lineterminator="\n")
+        digest = _put(f"{target}/{beside}", text.encode())
+        tags = dataclasses.replace(tags, provenance=beside, provenance_sha256=digest)
+    path = f"{folder}/{name}-{version}.parquet"
     return _declare(data, Asset(name, version, path, tags, Path(), description))
+
+
+def origins_of(asset: Asset, number: int) -> pd.DataFrame:
+    """The origin of each of an asset's `number` rows, as it was written beside them, or the asset itself.
+
+    Raises UserError where the file is not the one that the definition stands for.
+    """
+    beside = asset.tags.provenance
+    if not beside:
+        return origins_of_asset(f"{asset.name}:{asset.version}", number)
+    folder = asset.path.rpartition("/")[0]
+    place = f"{folder}/{beside}" if asset.remote else str(asset.definition.parent / folder / beside)
+    try:
+        with fsspec.open(place, "rb") as opened:
+            content = opened.read()
+    except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
+        raise UserError(f"{asset.definition}: provenance: {place}: {_reason(error)}") from None
+    table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    same = hashlib.sha256(content).hexdigest() == asset.tags.provenance_sha256
+    if not same or len(table) != number:
+        raise UserError(
+            f"{asset.definition}: provenance: {place} is another file than was declared"
+        )
+    return table
 
 
 def declare_again(data: Path, asset: Asset, *, description: str) -> Declared:
@@ -82,6 +115,20 @@ def next_version(data: Path, name: str) -> str:
     known = [load_definition(path) for path in sorted(data.glob("*.yml"))]
     numbers = [int(each.version) for each in known if each.name == name and each.version.isdigit()]
     return str(max(numbers, default=0) + 1)
+
+
+def _put(target: str, content: bytes) -> str:
+    """Write a file that fsspec opens; returns the SHA-256 of its bytes."""
+    try:
+        with fsspec.open(target, "wb") as opened:
+            opened.write(content)
+    except Exception as error:  # noqa: BLE001 - every file system has exceptions of its own
+        raise UserError(f"{target}: cannot be written: {_reason(error)}") from None
+    return hashlib.sha256(content).hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _declare(data: Path, asset: Asset) -> Declared:

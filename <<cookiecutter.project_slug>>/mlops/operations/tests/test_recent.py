@@ -36,6 +36,7 @@ def joined(table: pd.DataFrame, *, targets: object = None, labels: object = None
     found = table[INPUTS].add_prefix("input.").reset_index(drop=True)
     found["request_id"] = [f"r{place:04}" for place in range(number)]
     found["row"] = 1
+    found["model_digest"], found["given"] = "d", pd.Timestamp(NOON)
     found["time"] = [NOON + timedelta(minutes=place) for place in range(number)]
     found["target"] = pd.Series(targets, index=found.index, dtype=object)
     found["label"] = pd.Series(labels, index=found.index, dtype=object)
@@ -152,13 +153,16 @@ def test_a_request_is_wholly_in_one_part() -> None:
 def test_a_declared_table_is_an_asset_that_can_be_fetched(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     data, table = project.root / "data", rows(12, 2)
-    about = {"description": 'Rows with "quotes": and colons', "source": "prod"}
-    judge = declare_table(data, "data-recent", table, place="", **about)
-    learnt = judged_by(declare_table(data, "data", table, place="", **about), judge)
+    said = 'Rows with "quotes": and colons'
+    judge, learnt = (
+        declare_table(data, name, table, place="", description=said, source="prod")
+        for name in ("data-recent", "data")
+    )
+    learnt = judged_by(learnt, judge)
     assert (judge.path, learnt.path) == ("azureml:data-recent:1", "azureml:data:2")
     asset = find_asset(data, "data", "2")
     assert asset.tags.judged_by == "data-recent:1"
-    assert asset.description == about["description"]
+    assert asset.description == said
     path = fetch(asset, tmp_path / "cache")
     assert path == data / FOLDER / "data-2.parquet"
     pd.testing.assert_frame_equal(load_checked(path, CONTRACT), table, check_dtype=False)

@@ -12,8 +12,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlops.operations.experiments.review_queue import enqueue, give_label, read_queue
-from mlops.operations.experiments.review_training import training_rows
+from mlops.operations.experiments.review import Label
+from mlops.operations.experiments.review_queue import (
+    Given,
+    enqueue,
+    give_label,
+    give_labels,
+    read_queue,
+)
+from mlops.operations.experiments.review_training import (
+    PROVENANCE,
+    disputed,
+    origins,
+    origins_of_asset,
+)
+from mlops.operations.experiments.review_value import asked, value_of
 from mlops.quality.contract import Column, Contract
 from mlops.quality.errors import UserError
 
@@ -70,8 +83,8 @@ def test_a_row_is_queued_once(path: Path) -> None:
 
 
 def test_a_second_labeller_who_disagrees_is_kept(path: Path) -> None:
-    give_label(path, FIRST, 1, " ann ", NOW, allowed=[0, 1])
-    found = give_label(path, FIRST, 0, "bob", NOW, allowed=[0, 1], note="see the chart")
+    give_label(path, FIRST, 1, " ann ", NOW)
+    found = give_label(path, FIRST, 0, "bob", NOW, note="see the chart")
     assert found == read_queue(path).items[FIRST]
     assert [(each.by, each.label) for each in found.labels] == [("ann", 1), ("bob", 0)]
     assert found.labels[1].note == "see the chart"
@@ -86,32 +99,93 @@ def test_nothing_that_was_written_changes(path: Path) -> None:
     assert len(read_queue(path).items[FIRST].labels) == 2
 
 
+def test_who_says_the_same_again_adds_nothing(path: Path) -> None:
+    given = give_label(path, FIRST, 1, "ann", NOW, note="clear")
+    before = path.read_bytes()
+    later = NOW.replace(hour=11)
+    assert give_label(path, FIRST, 1, "ann", later) == given
+    assert give_label(path, FIRST, 1, "ann", later, note="clear") == given
+    assert path.read_bytes() == before
+    # another value, another note and another person are something new
+    give_label(path, FIRST, True, "ann", later)
+    give_label(path, FIRST, True, "ann", later, note="or so")
+    give_label(path, FIRST, 1, "ann", later)
+    assert len(give_label(path, FIRST, 1, "bob", later).labels) == 5
+
+
+def test_of_many_labels_none_is_taken_where_one_is_of_no_item(path: Path) -> None:
+    before = path.read_bytes()
+    label = Label(1, "ann", NOW.isoformat())
+    with pytest.raises(UserError, match="r9, row 1: this is not in the review queue"):
+        give_labels(path, [Given("r0", 1, label), Given("r9", 1, label)])
+    assert path.read_bytes() == before
+    assert give_labels(path, [Given("r0", 1, label), Given("r1", 1, label)]) == 2
+
+
 @pytest.mark.parametrize(
-    ("key", "label", "by", "message"),
+    ("key", "by", "message"),
     [
-        (("r9", 1), 1, "ann", "r9, row 1: this is not in the review queue"),
-        (("r0", 2), 1, "ann", "r0, row 2: this is not in the review queue"),
-        (FIRST, 2, "ann", "r0, row 1: label: expected one of 0, 1, found 2"),
-        (FIRST, True, "ann", "label: expected one of 0, 1, found True"),
-        (FIRST, "1", "ann", "label: expected one of 0, 1, found '1'"),
-        (FIRST, 1, "  ", "r0, row 1: by: expected the labeller's name"),
+        (("r9", 1), "ann", "r9, row 1: this is not in the review queue"),
+        (("r0", 2), "ann", "r0, row 2: this is not in the review queue"),
+        (FIRST, "  ", "r0, row 1: by: expected the labeller's name"),
     ],
 )
-def test_a_label_that_cannot_be_is_refused(
-    path: Path, key: tuple[str, int], label: str | int, by: str, message: str
+def test_a_label_of_nobody_or_nothing_is_refused(
+    path: Path, key: tuple[str, int], by: str, message: str
 ) -> None:
     before = path.read_bytes()
     with pytest.raises(UserError) as caught:
-        give_label(path, key, label, by, NOW, allowed=[0, 1])
+        give_label(path, key, 1, by, NOW)
     assert message in str(caught.value)
     assert path.read_bytes() == before
 
 
-def test_a_value_is_any_finite_number(path: Path) -> None:
-    assert give_label(path, FIRST, 12.5, "ann", NOW).labels[0].label == 12.5
-    for wrong in (float("nan"), True, "12"):
-        with pytest.raises(UserError, match="label: expected a number"):
-            give_label(path, FIRST, wrong, "ann", NOW)
+def asking(kind: Column) -> Contract:
+    return Contract(
+        "t", "t", "classification", "sick", {"age": Column("integer", ""), "sick": kind}
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "value"),
+    [
+        (Column("integer", "", range=(0, 400)), " 150.0 ", 150),
+        (Column("integer", "", range=(0, 400), missing=True), "150", 150),
+        (Column("number", "", range=(0, 1)), "1", 1.0),
+        (Column("boolean", ""), "TRUE", True),
+        (Column("string", "", categories=("a", "1")), "1", "1"),
+        (Column("string", ""), "whatever", "whatever"),
+        (Column("datetime", ""), "2026-05-03T14:00", "2026-05-03 14:00:00"),
+    ],
+)
+def test_a_value_has_the_targets_type(column: Column, text: str, value: object) -> None:
+    found = value_of(text, asking(column), "w")
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "expected"),
+    [
+        (Column("integer", "", range=(0, 400)), "401", "a whole number from 0 to 400"),
+        (Column("integer", "", range=(0, 400)), "1.5", "a whole number from 0 to 400"),
+        (Column("number", ""), "nan", "a number"),
+        (Column("number", ""), "inf", "a number"),
+        (Column("boolean", ""), "2", "true or false"),
+        (Column("integer", "", categories=(0, 1)), "2", "one of 0, 1"),
+        (Column("string", "", categories=("a", "b")), "A", "one of a, b"),
+        (Column("datetime", ""), "today", "a time such as"),
+    ],
+)
+def test_a_value_that_the_contract_does_not_allow_is_refused(
+    column: Column, text: str, expected: str
+) -> None:
+    with pytest.raises(UserError, match=f"w: expected {expected}.*found '{text}'"):
+        value_of(text, asking(column), "w")
+
+
+def test_what_is_asked_for_is_said_in_words() -> None:
+    column = Column("number", "Growth", unit="mm", range=(0, 9))
+    assert asked(asking(column)) == "sick (Growth): a number from 0 to 9 in mm"
 
 
 def test_a_time_without_its_zone_is_refused(path: Path) -> None:
@@ -154,57 +228,49 @@ def test_processes_at_once_lose_and_double_nothing(path: Path) -> None:
     assert len(queued) == 21
 
 
-def contract(**changed: Column) -> Contract:
-    columns = {
-        "age": Column("integer", "Age"),
-        "hdl": Column("number", "HDL", missing=True),
-        "city": Column("string", "City", missing=True),
-        "sick": Column("integer", "Target"),
-    }
-    return Contract("t", "t", "classification", "sick", {**columns, **changed})
+def told(value: object = 1, given: datetime = NOW) -> pd.DataFrame:
+    """The labelled row of FIRST, as a retraining has it, and one that nobody reviewed."""
+    time = pd.Timestamp("2026-03-01", tz="UTC")
+    return pd.DataFrame(
+        {
+            "request_id": ["r0", "other"],
+            "row": [1, 2],
+            "time": [time, time],
+            "model_digest": ["abc", "abc"],
+            "value": pd.Series([value, 0], dtype=object),
+            "given": [pd.Timestamp(given), pd.Timestamp(given)],
+        }
+    )
 
 
-def test_resolved_items_are_rows_to_train_on_with_their_origin(path: Path) -> None:
+def test_a_row_that_people_labelled_says_who_did_and_who_did_not_agree(path: Path) -> None:
     for by, label in (("ann", 1), ("bob", 0), ("eve", 1)):
         give_label(path, FIRST, label, by, NOW)
-    found = training_rows(read_queue(path), contract(), labellers=1, label="sick")
-    assert found.table.to_dict("records") == [
-        {
-            "age": 50, "hdl": pytest.approx(np.nan, nan_ok=True), "city": "Köln", "sick": 1,
-            "source": "review", "request_id": "r0", "row": 1,
-            "answered_at": "2026-03-01T00:00:00+00:00", "model_digest": "abc",
-            "labelled_by": "ann, eve", "labelled_at": "2026-03-02T09:30:00+00:00",
-            "disagreed": "bob",
-        }
-    ]  # fmt: skip
-    assert found.table["age"].dtype == "int64"
-    assert [(each.request_id, each.why) for each in found.left_out] == [("r1", "open")]
+    found = origins(told(), read_queue(path))
+    assert tuple(found.columns) == PROVENANCE
+    first, second = found.to_dict("records")
+    assert first == {
+        "source": "review", "request_id": "r0", "row": "1",
+        "answered_at": "2026-03-01T00:00:00+00:00", "model_digest": "abc",
+        "labelled_by": "ann, eve", "labelled_at": "2026-03-02T09:30:00+00:00", "disagreed": "bob",
+    }  # fmt: skip
+    assert (second["source"], second["labelled_by"], second["disagreed"]) == ("label", "", "")
+    assert list(origins_of_asset("data:1", 2)["source"]) == ["data:1", "data:1"]
 
 
-def test_people_who_do_not_agree_give_no_row(path: Path) -> None:
+@pytest.mark.parametrize(("value", "hour"), [(0, 9), (1, 10)])
+def test_a_label_that_came_from_elsewhere_is_nobodys(path: Path, value: int, hour: int) -> None:
     give_label(path, FIRST, 1, "ann", NOW)
+    found = origins(told(value, NOW.replace(hour=hour)), read_queue(path))
+    assert list(found["source"]) == ["label", "label"]
+
+
+def test_a_label_that_people_no_longer_agree_on_is_disputed(path: Path) -> None:
+    give_label(path, FIRST, 1, "ann", NOW)
+    assert disputed(told(), read_queue(path), 1).tolist() == [False, False]
     give_label(path, FIRST, 0, "bob", NOW)
-    found = training_rows(read_queue(path), contract(), labellers=1)
-    assert found.table.empty
-    assert "disagreed" in found.table.columns
-    assert [each.why for each in found.left_out] == ["unresolved", "open"]
-
-
-@pytest.mark.parametrize(
-    ("name", "column", "why"),
-    [
-        ("age", Column("integer", "", collect="never"), "'age' is never collected: the row cannot"),
-        ("age", Column("integer", "", collect="hashed"), "'age' is only hashed: the row cannot be"),
-        ("weight", Column("number", ""), "'weight' was not collected: the row cannot be used"),
-        ("city", Column("number", ""), "'city': 'Köln' is no number"),
-    ],
-)
-def test_a_row_that_lacks_an_input_says_why_it_cannot_be_used(
-    path: Path, name: str, column: Column, why: str
-) -> None:
-    give_label(path, FIRST, 1, "ann", NOW)
     queue = read_queue(path)
-    assert len(training_rows(queue, contract(), labellers=1).table) == 1
-    found = training_rows(queue, contract(**{name: column}), labellers=1)
-    assert found.table.empty
-    assert found.left_out[0].why.startswith(why)
+    assert disputed(told(), queue, 1).tolist() == [True, False]
+    # what came to be known is not theirs to dispute
+    assert disputed(told(1, NOW.replace(hour=10)), queue, 1).tolist() == [False, False]
+    assert origins(told(), queue)["disagreed"].tolist() == ["bob", ""]

@@ -67,7 +67,8 @@ def run(session: nox.Session, *command: str) -> None:
     prepare(session)
     program = shutil.which(command[0], path=str(BINARIES)) or str(BINARIES / command[0])
     session.chdir(ROOT)
-    session.run(program, *command[1:], silent=False)
+    # time to end what it started: nox's own half a second is too short for servers and steps
+    session.run(program, *command[1:], silent=False, interrupt_timeout=60, terminate_timeout=30)
 
 
 def notebooks() -> list[str]:

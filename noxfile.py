@@ -37,7 +37,14 @@ def run(session: nox.Session, *command: str) -> None:
         "PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    session.run(str(BINARIES / command[0]), *command[1:], env=variables)
+    # time for what it started to end: nox's own half a second is too short for servers
+    session.run(
+        str(BINARIES / command[0]),
+        *command[1:],
+        env=variables,
+        interrupt_timeout=90,
+        terminate_timeout=60,
+    )
 
 
 def prepare(session: nox.Session) -> None:
@@ -71,18 +78,32 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Generate a project with the default answers into demo/, and train its model."""
-    target = ROOT / "demo"
-    options = ["--no-input", "--output-dir", str(target), *session.posargs]
-    if not list(target.glob("*/noxfile.py")):
-        run(session, "cookiecutter", str(ROOT), *options)
-    (project,) = [path.parent for path in target.glob("*/noxfile.py")]
-    if not (project / ".git").exists():
-        author = ["-c", "user.name=demo", "-c", "user.email=demo@localhost"]
-        for words in (["init", "-q"], ["add", "-A"], [*author, "commit", "-qm", "Generate"]):
-            session.run("git", "-C", str(project), *words)
+    project = generated(session, ROOT / "demo", *session.posargs)
     session.chdir(project)
     run(session, "nox", "-s", "train")
     session.log(f"the project: cd {project}; its server stops with: nox -s down")
+
+
+@nox.session(default=False)
+def loop(session: nox.Session) -> None:
+    """Generate a project at Level 4 into demo-loop/, and show the whole loop; `-- --keep` leaves it up."""
+    project = generated(session, ROOT / "demo-loop", "maturity_level=4")
+    session.chdir(project)
+    run(session, "nox", "-s", "loop", "--", *session.posargs)
+    session.log(f"the project: cd {project}")
+
+
+def generated(session: nox.Session, target: Path, *answers: str) -> Path:
+    """The project in a folder, generated and committed where there is none."""
+    if not list(target.glob("*/noxfile.py")):
+        options = ["--no-input", "--output-dir", str(target), *answers]
+        run(session, "cookiecutter", str(ROOT), *options)
+    (project,) = [path.parent for path in target.glob("*/noxfile.py")]
+    if not (project / ".git").exists():
+        who = [["config", "user.name", "demo"], ["config", "user.email", "demo@localhost"]]
+        for words in (["init", "-q"], *who, ["add", "-A"], ["commit", "-qm", "Generate"]):
+            session.run("git", "-C", str(project), *words, external=True)
+    return project
 
 
 @nox.session(default=False)

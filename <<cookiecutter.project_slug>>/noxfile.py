@@ -249,6 +249,21 @@ if DEPLOYMENT:
         verb(session, "mlops.deployment", "keys")
 
     @nox.session(default=False)
+    def probe(session: nox.Session) -> None:
+        """Put the tests of the model to an environment's running endpoint."""
+        verb(session, f"mlops.{FLOORS[-1]}", "probe")
+
+    @nox.session(default=False)
+    def changed(session: nox.Session) -> None:
+        """Tell which environments' files changed since a commit; for workflows."""
+        verb(session, "mlops.deployment", "changed")
+
+    @nox.session(default=False)
+    def issue(session: nox.Session) -> None:
+        """Open an issue at GitHub where what serves is not what Git says, and close it where it is."""
+        verb(session, "mlops.deployment", "issue")
+
+    @nox.session(default=False)
     def promote(session: nox.Session) -> None:
         """Open a pull request that brings a model into stage, or `-- prod`."""
         verb(session, "mlops.deployment", "promote")

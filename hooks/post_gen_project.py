@@ -19,6 +19,7 @@ BROUGHT_BY_LEVEL = {
         ".github/workflows/train.yml",
     ],
     3: [
+        ".github/workflows/deploy.yml",
         "mlops/deployment",
         "environments",
         "pipelines/batch.yml",
@@ -44,6 +45,8 @@ BROUGHT_BY_LEVEL = {
         "tests/model/test_relations.py",
     ],
     4: [
+        ".github/workflows/monitor.yml",
+        ".github/workflows/retrain.yml",
         "mlops/operations",
         "dashboards",
     ],

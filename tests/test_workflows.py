@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from tests.template import PROJECT, ROOT
+from tests.template import PROJECT, ROOT, level_of
 from tests.workflow_rules import (
     RULES,
     Rule,
+    Workflow,
     actions_are_pinned,
     commands_are,
     commands_are_sessions,
+    commands_hold_no_expressions,
     credentials_do_not_persist,
     is_short,
     jobs_end,
+    machines_keep_their_state,
     pull_requests_have_one_check,
     read_workflow,
+    rights_are_for_few,
     rights_are_least,
     runs_do_not_pile_up,
     sessions_of,
@@ -64,6 +70,32 @@ jobs:
           RESULT: ${{{{ needs.checks.result }}}}
         run: test "$RESULT" = success
 """
+DEPLOYING = f"""\
+on: push
+permissions: {{}}
+jobs:
+  stage:
+    runs-on: ${{{{ vars.RUNNER || 'ubuntu-latest' }}}}
+    timeout-minutes: 5
+    permissions: {{contents: read}}
+    environment: stage
+    concurrency: {{group: stage, cancel-in-progress: false}}
+    steps:
+      - uses: {CHECKOUT}
+        with: {{persist-credentials: false, clean: "${{{{ vars.RUNNER == '' }}}}"}}
+      - run: .venv/bin/nox -s lint
+  prod:
+    runs-on: ubuntu-latest
+    timeout-minutes: 5
+    permissions: {{contents: write, pull-requests: write, actions: write}}
+    environment: prod
+    concurrency: {{group: prod, cancel-in-progress: false}}
+    steps:
+      - uses: {CHECKOUT}
+        with: {{persist-credentials: false}}
+      - run: .venv/bin/nox -s promote
+        env: {{GITHUB_TOKEN: "${{{{ github.token }}}}"}}
+"""
 
 
 def id_of(value: object) -> str:
@@ -79,6 +111,11 @@ def sessions() -> Rule:
 @pytest.mark.parametrize("rule", [*RULES, sessions()], ids=id_of)
 def test_a_good_workflow_breaks_no_rule(rule: Rule) -> None:
     assert list(rule(read_workflow(GOOD))) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=id_of)
+def test_a_good_workflow_that_deploys_breaks_no_rule(rule: Rule) -> None:
+    assert list(rule(read_workflow(DEPLOYING))) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=id_of)
@@ -132,6 +169,139 @@ def test_a_defect_is_named(good: str, bad: str, rule: Rule, said: str) -> None:
     assert good in GOOD
     broken = list(rule(read_workflow(GOOD.replace(good, bad, 1))))
     assert any(said in line for line in broken), broken
+
+
+DEPLOYING_DEFECTS: list[tuple[str, str, Rule, str]] = [
+    ("permissions: {}\n", "permissions: {}\nconcurrency: x\n", runs_do_not_pile_up, "of all env"),
+    ("    concurrency: {group: stage,", "    x: {group: stage,", runs_do_not_pile_up, "stage: no"),
+    ("group: prod", "group: stage", runs_do_not_pile_up, "two environments share"),
+    ("progress: false}\n    steps", "progress: true}\n    steps", runs_do_not_pile_up, "neither"),
+    ("contents: write, ", "contents: read, ", rights_are_least, "prod: permissions are not"),
+    ("{contents: read}", "{contents: write}", rights_are_least, "stage: permissions are not"),
+    ("-s promote", "-s promote lint", rights_are_for_few, "prod: may write, and runs"),
+    ("nox -s promote", "nox", rights_are_for_few, "prod: may write, and runs .venv/bin/nox"),
+    ("nox -s promote", "nox -s lint", rights_are_for_few, "for what asks nothing"),
+    ("env: {GITHUB_TOKEN", "x: {GITHUB_TOKEN", rights_are_for_few, "no token for promote"),
+    (
+        "    environment: prod\n",
+        "    env: {X: '${{ github.token }}'}\n",
+        rights_are_for_few,
+        "more",
+    ),
+    ("-s lint", "-s lint -- ${{ inputs.x }}", commands_hold_no_expressions, "an expression in"),
+    ("vars.RUNNER == ''", "vars.OTHER == ''", machines_keep_their_state, "deletes what RUNNER"),
+    (", clean: ", ", x: ", machines_keep_their_state, "stage: the checkout deletes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "rule", "said"),
+    DEPLOYING_DEFECTS,
+    ids=[f"{bad.strip()[:30]}" for _, bad, *_ in DEPLOYING_DEFECTS],
+)
+def test_a_defect_of_what_deploys_is_named(good: str, bad: str, rule: Rule, said: str) -> None:
+    assert good in DEPLOYING
+    broken = list(rule(read_workflow(DEPLOYING.replace(good, bad, 1))))
+    assert any(said in line for line in broken), broken
+
+
+def theirs(name: str) -> Workflow:
+    path = PROJECT / ".github" / "workflows" / f"{name}.yml"
+    return read_workflow(path.read_text(encoding="utf-8"))
+
+
+def ran(workflow: Workflow, job: str) -> list[str]:
+    """The commands of a job, in their order, without the folder that nox lies in."""
+    steps = cast(list[Mapping[str, object]], workflow.jobs[job]["steps"])
+    return [str(step["run"]).removeprefix(".venv/bin/") for step in steps if "run" in step]
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [("ci", 1), ("audit", 1), ("train", 2), ("deploy", 3), ("monitor", 4), ("retrain", 4)],
+)
+def test_each_level_brings_its_workflows(name: str, level: int) -> None:
+    assert level_of(f".github/workflows/{name}.yml") == level
+    assert {path.stem for path in THEIRS} >= {name}
+
+
+def test_a_workflow_uses_what_its_level_has() -> None:
+    """A session of a higher level stands behind a condition that is false below."""
+    train = theirs("train")
+    gate = next(
+        s for s in cast(list[Mapping[str, object]], train.jobs["train"]["steps"]) if "id" in s
+    )
+    assert (gate["run"], gate["if"]) == (
+        ".venv/bin/nox -s qualify",
+        "hashFiles('mlops/deployment/**') != ''",
+    )
+    assert train.jobs["train"]["outputs"] == {"gate": "${{ steps.gate.outcome }}"}
+    assert str(train.jobs["promote"]["if"]).startswith("needs.train.outputs.gate == 'success' && ")
+
+
+def test_a_merge_is_deployed_stage_before_prod_and_not_cancelled() -> None:
+    deploy = theirs("deploy")
+    on = cast(Mapping[str, Mapping[str, object]], deploy.triggers)
+    assert set(on) == {"push", "workflow_dispatch"}
+    assert on["push"] == {"branches": ["main"], "paths": ["environments/**"]}
+    for name in ("stage", "prod"):
+        job = deploy.jobs[name]
+        assert job["environment"] == name
+        assert job["concurrency"] == {"group": f"deploy-{name}", "cancel-in-progress": False}
+        assert f"needs.changed.outputs.{name} == 'true'" in str(job["if"])
+    assert deploy.jobs["prod"]["needs"] == ["changed", "stage"]
+    for word in ("!cancelled()", "!failure()", "needs.stage.result != 'cancelled'"):
+        assert word in str(deploy.jobs["prod"]["if"]), "a skipped stage is no obstacle, a failed is"
+    assert ran(deploy, "changed") == ['nox -s changed -- --since "$BEFORE"']
+    assert ran(deploy, "stage") == ["nox -s reconcile probe -- stage"]
+    assert ran(deploy, "prod") == [
+        "nox -s approve -- --from-github",
+        "nox -s reconcile probe -- prod",
+    ]
+    assert deploy.jobs["promote"]["needs"] == "stage"
+    assert ran(deploy, "promote") == ["nox -s promote -- prod"]
+
+
+def test_a_merged_promotion_starts_no_training() -> None:
+    on = cast(Mapping[str, Mapping[str, list[str]]], theirs("train").triggers)
+    paths = on["push"]["paths"]
+    # the last pattern that fits a path decides
+    assert paths.index("!environments/dev/model.yml") > paths.index("environments/dev/**")
+    assert not any(path.startswith(("environments/stage", "environments/prod")) for path in paths)
+
+
+def test_an_event_starts_a_retraining_that_asks_for_its_promotion() -> None:
+    retrain = theirs("retrain")
+    on = cast(Mapping[str, Mapping[str, object]], retrain.triggers)
+    types = ["data_drift", "prediction_drift", "performance"]
+    assert on["repository_dispatch"] == {"types": types}
+    events = (PROJECT / "mlops/operations/events/event.py").read_text()
+    assert all(f'"{kind}"' in events for kind in types)
+    assert retrain.content["concurrency"] == {"group": "retrain", "cancel-in-progress": False}
+    assert retrain.jobs["promote"]["needs"] == "retrain"
+    assert ran(retrain, "promote") == ran(theirs("train"), "promote") == ["nox -s promote -- stage"]
+
+
+def test_a_monitor_has_a_watch_of_another_rhythm() -> None:
+    monitor = theirs("monitor")
+    on = cast(Mapping[str, list[Mapping[str, str]]], monitor.triggers)
+    hourly, watch = (each["cron"] for each in on["schedule"])
+    assert hourly != watch
+    assert f"github.event.schedule != '{watch}'" in str(monitor.jobs["monitor"]["if"])
+    assert watch not in str(monitor.jobs["tell"]["if"])
+    assert "!cancelled()" in str(monitor.jobs["tell"]["if"]), "a monitor that failed is told, too"
+    assert ran(monitor, "monitor") == ["nox -s monitor"]
+    assert [line.split(" --")[0] for line in ran(monitor, "tell")] == [
+        "nox -s heartbeat",
+        "nox -s deliver",
+        "nox -s issue",
+    ]
+
+
+def test_the_checks_of_a_pull_request_can_be_started_by_name() -> None:
+    assert "workflow_dispatch" in cast(Mapping[str, object], theirs("ci").triggers)
+    asking = (PROJECT / "mlops/deployment/promotion/pull_request.py").read_text()
+    assert 'CHECKS = "ci.yml"' in asking
 
 
 def test_sessions_behind_a_condition_count() -> None:

@@ -16,6 +16,13 @@ LONGEST = 60  # lines
 _PINNED = re.compile(r"\./[\w./-]+|[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 _PINNED_LINE = re.compile(r"uses: (\./\S+|\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$")
 _NOX = re.compile(r"(?:\.venv/bin/)?nox(?: -s(?P<sessions>(?: \w+)+))?(?: -- .+)?")
+# What a session asks of GitHub, by the rights of its token. All others get no token at all.
+RIGHTS: Mapping[str, Mapping[str, str]] = {
+    "promote": {"contents": "write", "pull-requests": "write", "actions": "write"},
+    "approve": {"actions": "read", "pull-requests": "read"},
+    "deliver": {"contents": "write"},
+    "issue": {"issues": "write"},
+}
 # The one job that is no command of the project: it turns the others' results into one check.
 GATHERING = "pass"
 GATHERED = 'test "$RESULT" = success'
@@ -80,14 +87,53 @@ def jobs_end(workflow: Workflow) -> Iterator[str]:
 
 
 def rights_are_least(workflow: Workflow) -> Iterator[str]:
-    """Nothing by default; a job that checks out may read, and no job may write."""
+    """Nothing by default; a job that checks out may read, and else what its sessions ask of GitHub."""
     if workflow.content.get("permissions") != {}:
         yield "permissions: {} is not at the top"
     for name, job in workflow.jobs.items():
         checks_out = any("actions/checkout" in str(step.get("uses")) for step in steps_of(job))
         expected = {"contents": "read"} if checks_out else {}
+        for session in (one for step in steps_of(job) for one in _sessions(step)):
+            expected |= RIGHTS.get(session, {})
         if job.get("permissions", {}) != expected:
             yield f"{name}: permissions are not {expected}"
+
+
+def rights_are_for_few(workflow: Workflow) -> Iterator[str]:
+    """Where a job may write, no code of the project's own runs; a token is for whom it is given to."""
+    everywhere = [workflow.content, *workflow.jobs.values()]
+    if any("github.token" in str(each.get("env")) for each in everywhere):
+        yield "a token is in the environment of more than a step"
+    for name, job in workflow.jobs.items():
+        writes = "write" in cast(Node, job.get("permissions", {})).values()
+        for step in steps_of(job):
+            sessions = set(_sessions(step))
+            asks = sessions and sessions <= {*RIGHTS, "heartbeat"}
+            if writes and "run" in step and not asks:
+                yield f"{name}: may write, and runs {step['run']}"
+            given = "github.token" in str(step.get("env"))
+            if given and not (sessions and sessions <= set(RIGHTS)):
+                yield f"{name}: a token for what asks nothing of GitHub"
+            if not given and sessions & set(RIGHTS):
+                yield f"{name}: no token for {', '.join(sorted(sessions))}"
+
+
+def commands_hold_no_expressions(workflow: Workflow) -> Iterator[str]:
+    """What others can write, such as a title, reaches a command through its environment alone."""
+    for name, command in _commands(workflow):
+        if "${{" in command:
+            yield f"{name}: an expression in {command!r}"
+
+
+def machines_keep_their_state(workflow: Workflow) -> Iterator[str]:
+    """On a machine of one's own a checkout leaves what Git ignores: endpoints, audit log, server."""
+    for name, job in workflow.jobs.items():
+        variable = re.search(r"vars\.(\w+)", str(job.get("runs-on")))
+        for step in steps_of(job):
+            if variable and "actions/checkout" in str(step.get("uses")):
+                clean = cast(Node, step.get("with", {})).get("clean", True)
+                if clean not in (False, f"${{{{ vars.{variable[1]} == '' }}}}"):
+                    yield f"{name}: the checkout deletes what {variable[1]} keeps"
 
 
 def credentials_do_not_persist(workflow: Workflow) -> Iterator[str]:
@@ -107,14 +153,25 @@ def versions_are_text(workflow: Workflow) -> Iterator[str]:
 
 
 def runs_do_not_pile_up(workflow: Workflow) -> Iterator[str]:
-    """Concurrency is declared, and only a pull request's runs are cancelled."""
+    """Concurrency is declared, and only a pull request's runs are cancelled.
+
+    What deploys declares it for each environment: of the runs that wait GitHub keeps the newest
+    alone, and a group of the whole workflow would lose what only an older one changed.
+    """
     declared = workflow.content.get("concurrency")
-    if not isinstance(declared, Mapping) or "group" not in declared:
-        yield "no concurrency group"
-        return
+    deploying = {name: job for name, job in workflow.jobs.items() if "environment" in job}
+    groups = {name: job.get("concurrency") for name, job in deploying.items()} or {"": declared}
+    if deploying and declared is not None:
+        yield "a concurrency group of all environments"
+    if deploying and len({str(group) for group in groups.values()}) < len(groups):
+        yield "two environments share a concurrency group"
     wanted = "${{ github.event_name == 'pull_request' }}"
-    if declared.get("cancel-in-progress") not in (False, wanted):
-        yield f"cancel-in-progress is neither false nor {wanted}"
+    allowed = (False,) if deploying else (False, wanted)
+    for name, group in groups.items():
+        if not isinstance(group, Mapping) or "group" not in group:
+            yield f"{name}: no concurrency group".removeprefix(": ")
+        elif group.get("cancel-in-progress") not in allowed:
+            yield f"cancel-in-progress is neither {' nor '.join(map(str, allowed)).lower()}"
 
 
 def pull_requests_have_one_check(workflow: Workflow) -> Iterator[str]:
@@ -175,12 +232,20 @@ RULES: tuple[Rule, ...] = (
     actions_are_pinned,
     jobs_end,
     rights_are_least,
+    rights_are_for_few,
+    commands_hold_no_expressions,
+    machines_keep_their_state,
     credentials_do_not_persist,
     versions_are_text,
     runs_do_not_pile_up,
     pull_requests_have_one_check,
     is_short,
 )
+
+
+def _sessions(step: Node) -> list[str]:
+    found = _NOX.fullmatch(str(step.get("run", "")).strip())
+    return (found["sessions"] or "").split() if found else []
 
 
 def _commands(workflow: Workflow) -> Iterator[tuple[str, str]]:

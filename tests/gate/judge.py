@@ -41,9 +41,7 @@ SMALLER = {
     "seconds: 60.0": "seconds: 3.0",
     "nodes: 20000": "nodes: 300",
 }
-FOLDERS = (
-    "recent compiled scores champion_scores performance behaviour verification package speed decision"
-)
+FOLDERS = "recent compiled scores champion_scores performance behaviour verification package speed decision"
 
 
 def main(name: str, out: Path) -> None:

@@ -115,6 +115,7 @@ def choose(project: Project, out: Console, number: str | None) -> DesiredModel |
 
 
 def desired_of(project: Project, version: ModelVersion) -> DesiredModel:
+    """What `model.yml` says of a packaged version."""
     return DesiredModel(
         model=project.settings.slug,
         version=str(version.version),

@@ -13,7 +13,17 @@ from mlops.quality.verbs import dispatch
 from mlops.training.pipeline import StepFailed
 
 # What others want to hear of is told when these end.
-TOLD = ("train", "qualify", "deploy", "approve", "reconcile", "rollback", "release", "retrain")
+TOLD = (
+    "train",
+    "qualify",
+    "deploy",
+    "approve",
+    "reconcile",
+    "rollback",
+    "release",
+    "probe",
+    "retrain",
+)
 # As they are on the floor below.
 _BELOW = (*TOLD[:-1], "up", "down")
 

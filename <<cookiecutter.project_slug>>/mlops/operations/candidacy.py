@@ -32,8 +32,12 @@ class Ended:
     code: int
 
 
-def stand(project: Project, out: Console, cause: Cause, data: NewData) -> Ended:
+def stand(
+    project: Project, out: Console, cause: Cause, data: NewData, *, deploys: bool = True
+) -> Ended:
     """Train on the data, let the gate decide, and deploy what passed as far as approvals let it.
+
+    Without `deploys` it ends at the gate: where promotions are pull requests, one follows.
 
     The cause goes into the tags of the run and the version, and into the text of the promotion.
     """
@@ -49,6 +53,8 @@ def stand(project: Project, out: Console, cause: Cause, data: NewData) -> Ended:
         refused = _refused(project, number)
         lost = any(name.startswith("champion.") for name in refused)
         return Ended("lost" if lost else "refused", number, ", ".join(refused), 1)
+    if not deploys:
+        return Ended("won", number, "it passed the gate, and is to be promoted", 0)
     code = deploy.main(["--version", number])
     if code not in (0, WAITS):
         why = "a guard or the tests of the model have put it back; see nox -s history"

@@ -18,13 +18,12 @@ from mlops.deployment import audit_log
 from mlops.deployment.desired import repository
 from mlops.deployment.desired.environment import ENVIRONMENTS, PROD, environment
 from mlops.operations import candidacy
-from mlops.operations.candidacy import Ended
 from mlops.operations.follow import what_follows
 from mlops.operations.mending import call_a_person, mend
 from mlops.operations.monitor import Came, monitor, place, problem_and_split, show
 from mlops.operations.new_data import NewData, declare_data
 from mlops.operations.package_watch import Place
-from mlops.operations.retraining.cause import Cause, Data, Signal, Trigger
+from mlops.operations.retraining.cause import Data, Signal, Trigger
 from mlops.operations.retraining.history import begin, end, history_of
 from mlops.operations.retraining.policy import Decision
 from mlops.operations.settings import Operations, read_operations
@@ -59,6 +58,9 @@ def main(arguments: list[str]) -> int:
         help="who asks by --because (default: person)",
     )
     parser.add_argument("--data", choices=get_args(Data), help="what to learn from")
+    parser.add_argument(
+        "--no-deploy", action="store_true", help="end at the gate: nox -s promote asks for stage"
+    )
     parser.add_argument("--dry-run", action="store_true", help="decide, and do nothing")
     options = parser.parse_args(arguments)
     if options.data and not options.because:
@@ -66,7 +68,8 @@ def main(arguments: list[str]) -> int:
     project = load_project(ROOT)
     repository.require_repository(project.root)
     ask = Ask(options.because, options.trigger, options.data) if options.because else None
-    return retrain(project, console(), options.environment, ask, dry_run=options.dry_run)
+    how = How(dry_run=options.dry_run, deploys=not options.no_deploy)
+    return retrain(project, console(), options.environment, ask, how)
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,19 @@ class Ask:
     data: Data | None = None
 
 
+@dataclass(frozen=True)
+class How:
+    """How far it goes: `dry_run` only decides, without `deploys` it ends at the gate."""
+
+    dry_run: bool = False
+    deploys: bool = True
+
+
+FULLY = How()
+
+
 def retrain(
-    project: Project, out: Console, name: str, ask: Ask | None = None, *, dry_run: bool = False
+    project: Project, out: Console, name: str, ask: Ask | None = None, how: How = FULLY
 ) -> int:
     """Measure an environment, decide, and carry it out; returns what the command exits with.
 
@@ -95,21 +109,23 @@ def retrain(
         _bury(project, name)
         came = monitor(project, name, now)
         show(out, came, place(project, name))
+        chosen = environment(project, name)
+        where = opened(project, chosen, settings, problem_and_split(chosen), came.watched.now)
         if ask is None:
-            helps = remedy_for(_where(project, came, settings), came.watched)
+            helps = remedy_for(where, came.watched)
             _tell(out, f"remedy {helps.action.replace('_', ' ')}: {helps.rule}", helps.reasons)
             if helps.action not in ("retrain", "nothing"):
-                return 0 if dry_run else mend(project, out, came.watched, helps, settings)
+                return 0 if how.dry_run else mend(project, out, came.watched, helps, settings)
         decision = what_follows(project, came.watched, settings, asked)
         said = f"policy {decision.action.replace('_', ' ')}: {decision.rule}"
         _tell(out, said, decision.reasons)
-        if dry_run or decision.action in ("wait", "nothing"):
+        if how.dry_run or decision.action in ("wait", "nothing"):
             return 0
         if decision.action == "call_a_person":
             why = (decision.rule, decision.reasons)
             call_a_person(project, settings, came.watched, decision.topic, why)
             return 0
-        return _carry_out(project, out, came, decision, settings)
+        return _carry_out(where, out, came, decision, deploys=how.deploys)
 
 
 def _tell(out: Console, decided: str, reasons: Sequence[str]) -> None:
@@ -118,17 +134,18 @@ def _tell(out: Console, decided: str, reasons: Sequence[str]) -> None:
     out.print(decided, markup=False)
 
 
-def _carry_out(
-    project: Project, out: Console, came: Came, decision: Decision, settings: Operations
-) -> int:
+def _carry_out(where: Place, out: Console, came: Came, decision: Decision, *, deploys: bool) -> int:
     """Carry a decision out, and log that it began and how it ended."""
-    cause = decision.cause
+    project, cause = where.project, decision.cause
     assert cause is not None  # noqa: S101 - a decision to retrain has one
     name, serving = came.watched.environment, came.watched.serving
     champion = serving.deployment.digest if serving else ""
     begun = begin(project.state, cause, decision.signals, champion, came.watched.now)
     try:
-        ended = _stand(project, out, came, cause, settings)
+        out.rule("data", align="left")
+        data = declare_data(where, cause)
+        _show_data(out, data)
+        ended = candidacy.stand(project, out, cause, data, deploys=deploys)
     except BaseException as error:
         said = str(error) or type(error).__name__
         end(project.state, begun, "failed", name, said.splitlines()[0][:500])
@@ -138,18 +155,6 @@ def _carry_out(
     out.print(f"[{colour}]{ended.outcome}[/] version {ended.version}: ", end="")
     out.print(ended.reason, markup=False)
     return ended.code
-
-
-def _stand(project: Project, out: Console, came: Came, cause: Cause, settings: Operations) -> Ended:
-    out.rule("data", align="left")
-    data = declare_data(_where(project, came, settings), cause)
-    _show_data(out, data)
-    return candidacy.stand(project, out, cause, data)
-
-
-def _where(project: Project, came: Came, settings: Operations) -> Place:
-    chosen = environment(project, came.watched.environment)
-    return opened(project, chosen, settings, problem_and_split(chosen), came.watched.now)
 
 
 def _show_data(out: Console, data: NewData) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.quality.errors import UserError
+
+# Who commits in a workflow, where Git knows nobody; the number is GitHub's for its own bot.
+BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,12 @@ class Change:
     email: str
 
 
-def git(root: Path, *words: str) -> str:
-    """What Git prints; raises UserError with its own words where it fails."""
+def git(root: Path, *words: str, variables: Mapping[str, str] | None = None) -> str:
+    """What Git prints, with these variables set; raises UserError with its own words where it fails."""
+    known = {**os.environ, **variables} if variables else None
     try:
         done = subprocess.run(
-            ["git", *words], cwd=root, capture_output=True, text=True, check=False
+            ["git", *words], cwd=root, env=known, capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         raise UserError("git is not installed; desired state is kept in Git") from None
@@ -50,12 +55,33 @@ def require_repository(root: Path) -> None:
         ) from None
 
 
-def commit(root: Path, paths: Sequence[Path], message: str) -> str:
-    """Commit these files alone, whatever else is changed or staged; returns the commit."""
+def commit(
+    root: Path, paths: Sequence[Path], message: str, author: tuple[str, str] | None = None
+) -> str:
+    """Commit these files alone, whatever else is changed or staged; returns the commit.
+
+    `author` is a name and an address, where it is not who commits.
+    """
     names = [path.relative_to(root).as_posix() for path in paths]
     git(root, "add", "--", *names)
-    git(root, "commit", "--quiet", "--only", "-m", message, "--", *names)
+    words = ("commit", "--quiet", "--only", "-m", message, "--", *names)
+    named = dict(zip(("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"), author or (), strict=False))
+    git(root, *words, variables={**committer(root), **named})
     return git(root, "rev-parse", "HEAD").strip()
+
+
+def committer(root: Path) -> Mapping[str, str]:
+    """Variables that name who commits: none where Git knows, GitHub's bot in a workflow elsewhere."""
+    try:
+        git(root, "-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
+    except UserError:
+        if os.environ.get("GITHUB_ACTIONS") != "true":
+            return {}
+        named = {"GIT_COMMITTER_NAME": BOT[0], "GIT_COMMITTER_EMAIL": BOT[1]}
+        author = {"GIT_AUTHOR_NAME": BOT[0], "GIT_AUTHOR_EMAIL": BOT[1]}
+        # whoever is named as the author stays it
+        return named | {key: os.environ.get(key) or value for key, value in author.items()}
+    return {}
 
 
 def is_committed(root: Path, path: Path) -> bool:

@@ -28,7 +28,7 @@ from mlops.operations.candidacy import Ended
 from mlops.operations.events import log
 from mlops.operations.monitoring.labels import FOLDER
 from mlops.operations.new_data import NewData
-from mlops.operations.retrain import LOCK, Ask
+from mlops.operations.retrain import LOCK, Ask, How
 from mlops.operations.retraining.cause import Cause, Data, from_tags, signals_of
 from mlops.operations.retraining.history import Retraining, begin, end, history_of
 from mlops.operations.retraining.remedy import Remedy, Situation
@@ -90,7 +90,7 @@ class Site:
 
     def retrain(self, ask: Ask | None = None, *, dry_run: bool = False) -> int:
         out = Console(file=self.out, width=200)
-        return retrain.retrain(self.project, out, "prod", ask, dry_run=dry_run)
+        return retrain.retrain(self.project, out, "prod", ask, How(dry_run=dry_run))
 
     @property
     def history(self) -> tuple[Retraining, ...]:
@@ -129,7 +129,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     facts = {"environment": "prod", "digest": digest, "version": "1"}
     audit_log.append(project.state, "deployed", facts)
 
-    def stand(_: Project, __: Console, cause: Cause, data: NewData) -> Ended:
+    def stand(
+        _: Project, __: Console, cause: Cause, data: NewData, *, deploys: bool = True
+    ) -> Ended:
+        assert deploys
         found.stood.append((cause, data))
         return found.ended
 
@@ -242,7 +245,7 @@ def test_the_champion_that_no_retraining_beats_calls_a_person_once(site: Site) -
 def test_what_fails_is_logged_and_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.serve(300, moved=4.0)
 
-    def fail(*_: object) -> Ended:
+    def fail(*_: object, **__: object) -> Ended:
         raise UserError("step train failed\nand more")
 
     monkeypatch.setattr(candidacy, "stand", fail)
@@ -292,7 +295,9 @@ def stand(
     """`candidacy.stand` with made-up training, gate and deployment."""
     monkeypatch.undo()
 
-    def run(*, gate: int, deployed: int, refused: Mapping[str, str]) -> object:
+    def run(
+        *, gate: int, deployed: int, refused: Mapping[str, str], deploys: bool = True
+    ) -> object:
         project = make_project(tmp_path / "project")
         registry, called = Registry(), []
         answer = tmp_path / "registered.json"
@@ -342,7 +347,9 @@ def stand(
         )
         judge = SimpleNamespace(name="small-recent:1")
         data = NewData(asset, judge, 100, 25, "c")  # type: ignore[arg-type]
-        return candidacy.stand(project, Console(file=StringIO()), cause, data), registry, called
+        out = Console(file=StringIO())
+        ended = candidacy.stand(project, out, cause, data, deploys=deploys)
+        return ended, registry, called
 
     return run  # type: ignore[return-value]
 
@@ -482,3 +489,11 @@ def test_a_model_that_came_back_is_known(site: Site, event: str) -> None:
     facts = {"environment": "prod", "digest": site.digest, "version": "1"}
     audit_log.append(site.project.state, event, facts)
     assert situation(site).came_back == (event == "rollback")
+
+
+def test_where_promotions_are_pull_requests_it_ends_at_the_gate(
+    stand: Callable[..., tuple[Ended, Registry, list[list[str]]]],
+) -> None:
+    ended, _, called = stand(gate=0, deployed=1, refused={}, deploys=False)
+    assert (ended.outcome, ended.code) == ("won", 0)
+    assert not any(words[0] == "deploy" for words in called)

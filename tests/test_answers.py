@@ -40,8 +40,8 @@ def test_a_choice_has_several_answers_and_each_a_label(question: str, answers: l
     assert set(labels) == {"__prompt__", *answers}
 
 
-def test_the_highest_whole_level_is_the_default_and_each_brings_files() -> None:
-    # Level 3 is offered by command, without the workflows that promote.
+def test_the_level_that_needs_only_a_laptop_is_the_default_and_each_brings_files() -> None:
+    # Level 2 needs nothing but a laptop; the higher ones want a machine that serves.
     assert int(choices()["maturity_level"][0]) == 2
     assert levels() == [1, *brought_by_level()]
 

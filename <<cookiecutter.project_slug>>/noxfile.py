@@ -294,6 +294,16 @@ if OPERATIONS:
         verb(session, "mlops.operations", "review")
 
     @nox.session(default=False)
+    def experiment(session: nox.Session) -> None:
+        """Say what packages show that served, or got copies, side by side; traffic stays as it is."""
+        verb(session, "mlops.operations", "experiment")
+
+    @nox.session(default=False)
+    def listen(session: nox.Session) -> None:
+        """Take the webhooks of MLflow's registry; with `-- --deploy` bring new versions to stage."""
+        verb(session, "mlops.operations", "listen")
+
+    @nox.session(default=False)
     def loop(session: nox.Session) -> None:
         """Show the whole loop in two minutes, in a clone of its own: train, serve, drift, retrain."""
         verb(session, "mlops.operations", "loop")

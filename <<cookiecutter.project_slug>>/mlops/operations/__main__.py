@@ -31,6 +31,8 @@ VERBS = {
     "monitor": ("mlops.operations.monitor:main", "measure what an environment served"),
     "retrain": ("mlops.operations.retrain:main", "train anew where the policy says so"),
     "review": ("mlops.operations.review:main", "label what the model is not sure of"),
+    "experiment": ("mlops.operations.experiment:main", "compare packages that served side by side"),
+    "listen": ("mlops.operations.listen:main", "take MLflow's webhooks, and deploy what they name"),
     "loop": ("mlops.operations.loop.play:main", "show the whole loop, in a clone of its own"),
     "labels": ("mlops.operations.labels:main", "take in what turned out to be true"),
     "deliver": ("mlops.operations.deliver:main", "deliver events that wait, and show which do"),

@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 
 class ReplayedError(RefusedError):
-    """A request that was acted on before. Answer it with success: MLflow repeats what it saw fail."""
+    """A request that was acted on before: 409, which MLflow does not repeat."""
 
 
 @dataclass(frozen=True)

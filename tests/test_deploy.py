@@ -1,6 +1,6 @@
-"""A generated project at Level 4: two models go to stage and prod, the first one comes back, and is monitored.
+"""A generated project at Level 4: the whole loop is shown, and then lived through by hand.
 
-Then the whole loop is shown, in a clone of its own, and interrupted.
+Two models go to stage and prod, the first one comes back, and is monitored.
 """
 
 from __future__ import annotations
@@ -65,6 +65,49 @@ def deployed(done: Done) -> str:
     found = re.search(r"prod serves \S+ version \d+ \(\w+\) at (\S+)", done.output)
     assert found, done.output
     return found[1]
+
+
+def test_the_whole_loop_is_shown(life: Life) -> None:
+    """Every act says by the records that it happened; the user's own project is as before."""
+    before, running = head(life), processes(life)
+    done = life.nox("-s", "loop", "--", "--approver", "Grace Hopper <grace@example.org>")
+    assert done.code == 0, done.output
+    assert "Grace Hopper" in done.output
+    assert re.search(r"is refused: .*champion\.", done.output), done.output
+    assert re.search(r"^failed +0$", done.output, re.MULTILINE), done.output
+    assert "INJECTED" in done.output
+    page = (life.root / ".mlops" / "loop" / "loop.html").read_text()
+    assert "Grace Hopper" in page
+    assert "<svg" in page
+    assert (head(life), life.changed()) == (before, "")
+    assert runs(life) == []
+    assert processes(life) == running
+
+
+def test_a_loop_that_is_interrupted_leaves_nothing(life: Life) -> None:
+    running = processes(life)
+    command = [sys.executable, "-m", "nox", "-s", "loop"]
+    with subprocess.Popen(
+        command,
+        cwd=life.root,
+        env=life.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as started:
+        assert started.stdout is not None
+        seen = ""
+        while "The data are checked" not in seen:
+            line = started.stdout.readline()
+            assert line, seen
+            seen += line
+        time.sleep(3)  # into the training
+        os.killpg(started.pid, signal.SIGINT)
+        seen += started.stdout.read()
+    assert started.returncode != 0, seen
+    assert runs(life) == []
+    assert processes(life) == running
 
 
 def test_before_anything_is_registered(life: Life) -> None:
@@ -230,49 +273,6 @@ def test_a_retraining_is_decided_by_what_was_measured(life: Life) -> None:
     done = life.ok("-s", "retrain", "--", "--dry-run")
     assert re.search(r"^remedy \w+", done.output, re.MULTILINE), done.output
     assert life.changed() == ""
-
-
-def test_the_whole_loop_is_shown(life: Life) -> None:
-    """Every act says by the records that it happened; the user's own project is as before."""
-    before, running = head(life), processes(life)
-    done = life.nox("-s", "loop", "--", "--approver", "Grace Hopper <grace@example.org>")
-    assert done.code == 0, done.output
-    assert "Grace Hopper" in done.output
-    assert re.search(r"is refused: .*champion\.", done.output), done.output
-    assert re.search(r"^failed +0$", done.output, re.MULTILINE), done.output
-    assert "INJECTED" in done.output
-    page = (life.root / ".mlops" / "loop" / "loop.html").read_text()
-    assert "Grace Hopper" in page
-    assert "<svg" in page
-    assert (head(life), life.changed()) == (before, "")
-    assert runs(life) == []
-    assert processes(life) == running
-
-
-def test_a_loop_that_is_interrupted_leaves_nothing(life: Life) -> None:
-    running = processes(life)
-    command = [sys.executable, "-m", "nox", "-s", "loop"]
-    with subprocess.Popen(
-        command,
-        cwd=life.root,
-        env=life.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as started:
-        assert started.stdout is not None
-        seen = ""
-        while "The data are checked" not in seen:
-            line = started.stdout.readline()
-            assert line, seen
-            seen += line
-        time.sleep(3)  # into the training
-        os.killpg(started.pid, signal.SIGINT)
-        seen += started.stdout.read()
-    assert started.returncode != 0, seen
-    assert runs(life) == []
-    assert processes(life) == running
 
 
 def head(life: Life) -> str:

@@ -24,7 +24,12 @@ RUN = [
 def shown(events: list[Event], *, is_terminal: bool, width: int = 60) -> str:
     file = io.StringIO()
     console = Console(
-        file=file, force_terminal=is_terminal, width=width, highlight=False, soft_wrap=True
+        file=file,
+        force_terminal=is_terminal,
+        width=width,
+        highlight=False,
+        soft_wrap=True,
+        _environ={"TERM": "xterm"},
     )
     with Progress(console) as progress:
         for event in events:

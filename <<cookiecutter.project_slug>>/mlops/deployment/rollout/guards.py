@@ -40,7 +40,8 @@ def judge(
         found.append(
             Verdict("latency", value, guards.latency_ms, value <= guards.latency_ms, detail)
         )
-    if guards.agreement is not None and candidate.compared:
+    # copies that were still on their way when a live stage began are few, and of the stage before
+    if guards.agreement is not None and mirrored and candidate.compared:
         value = candidate.agreed / candidate.compared
         detail = f"{candidate.agreed} of {candidate.compared} mirrored rows alike"
         found.append(

@@ -46,7 +46,6 @@ def test_a_good_model_breaks_none() -> None:
         ({"refused": 100}, "error_rate"),
         ({"latency": latency(980, 20)}, "latency"),
         ({"answers": answers(950, 50)}, "distribution"),
-        ({"compared": 100, "agreed": 79}, "agreement"),
         ({"requests": 0, "latency": latency(0, 0), "answers": answers(0)}, "error_rate"),
     ],
 )
@@ -72,6 +71,10 @@ def test_callers_who_err_do_not_speak_against_the_new_model() -> None:
     present = counts(requests=1000, refused=100, answers=answers(510, 490))
     assert broken(counts(**{**GOOD, "refused": 100}), present=present) == set()
     assert broken(counts(**{**GOOD, "refused": 200}), present=present) == {"error_rate"}
+
+
+def test_copies_that_come_after_their_stage_judge_nothing() -> None:
+    assert broken(counts(**{**GOOD, "compared": 3, "agreed": 2})) == set()
 
 
 def test_few_rows_show_nothing_of_a_distribution() -> None:

@@ -305,7 +305,7 @@ if OPERATIONS:
 
     @nox.session(default=False)
     def loop(session: nox.Session) -> None:
-        """Show the whole loop in two minutes, in a clone of its own: train, serve, drift, retrain."""
+        """Show the whole loop in minutes, in a clone of its own: train, serve, drift, retrain."""
         verb(session, "mlops.operations", "loop")
 
     @nox.session(default=False)

@@ -14,6 +14,7 @@ from mlops.deployment.serving.traffic import read_traffic
 from mlops.operations.experiment_pair import Shown, shown
 from mlops.operations.experiment_told import lines
 from mlops.operations.monitor import problem_and_split
+from mlops.operations.record import as_json
 from mlops.operations.settings import read_operations
 from mlops.operations.watch import opened
 from mlops.quality.project import ROOT, Project, load_project
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     found = experiment(load_project(ROOT), options.environment, datetime.now(UTC), options.hours)
     if options.json:
-        print(json.dumps(_plain(dataclasses.asdict(found)), indent=1))
+        print(json.dumps(as_json(dataclasses.asdict(found)), indent=1))
     else:
         out = console()
         for line in lines(found):
@@ -76,16 +77,3 @@ def _hours(text: str) -> float:
     if not 0 < found < math.inf:
         raise argparse.ArgumentTypeError(f"expected more than 0, found {text}")
     return found
-
-
-def _plain(value: object) -> object:
-    """As JSON can say it: times in ISO 8601, what is no number or endless as None."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

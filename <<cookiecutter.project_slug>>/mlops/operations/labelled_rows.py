@@ -7,8 +7,9 @@ from datetime import datetime
 from mlops.deployment.serving.traffic import read_traffic
 from mlops.operations.experiments.review_training import without_reviewed
 from mlops.operations.monitoring.labelled import Joined, joined
+from mlops.operations.monitoring.labels import Labels
 from mlops.operations.monitoring.training_rows import Reference, reference_of
-from mlops.operations.monitoring.window import read_window
+from mlops.operations.monitoring.window import Window, read_window
 from mlops.operations.package_watch import Place
 from mlops.operations.watch import labels_for, queue_of
 from mlops.quality.errors import UserError
@@ -19,7 +20,19 @@ def labelled_since(
 ) -> tuple[Joined, Reference]:
     """All labelled live rows from `start` until `place.now`, and the reference of what serves most.
 
-    `to_judge` leaves out the labels that people gave to doubtful answers. Raises UserError where nothing was deployed, or a label is wrong.
+    `to_judge` leaves out the labels that people gave to doubtful answers. Raises UserError where
+    nothing was deployed, or a label is wrong.
+    """
+    window, labels, about = read_since(place, start)
+    if to_judge:
+        labels = without_reviewed(labels, queue_of(place))
+    return joined(window, labels), about
+
+
+def read_since(place: Place, start: datetime) -> tuple[Window, Labels, Reference]:
+    """The live rows from `start` until `place.now`, all labels, and the reference of what serves most.
+
+    Raises UserError where nothing was deployed, or a label is wrong.
     """
     environment = place.environment
     traffic = read_traffic(environment.folder)
@@ -29,7 +42,4 @@ def labelled_since(
     about = reference_of(place.project, environment.packages, digest, place.split)
     most = place.settings.monitoring.rows
     window = read_window(environment.folder, start, place.now, now=place.now, most=most)
-    labels = labels_for(place, window, (about,))
-    if to_judge:
-        labels = without_reviewed(labels, queue_of(place))
-    return joined(window, labels), about
+    return window, labels_for(place, window, (about,)), about

@@ -25,14 +25,15 @@ _AT_ONCE = 1000
 
 def plain(watched: Watched) -> dict[str, object]:
     """Everything that was found, as JSON can say it: times in ISO 8601, NaN and infinity as None."""
-    return cast(dict[str, object], _plain(dataclasses.asdict(watched)))
+    return cast(dict[str, object], as_json(dataclasses.asdict(watched)))
 
 
-def _plain(value: object) -> object:
+def as_json(value: object) -> object:
+    """A value as JSON can say it; what is of no type that it knows becomes text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):

@@ -10,7 +10,6 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 
-from mlops.deployment.serving.traffic import read_traffic
 from mlops.operations.experiments.review import Resolution, choose, resolve
 from mlops.operations.experiments.review_queue import (
     Key,
@@ -21,12 +20,12 @@ from mlops.operations.experiments.review_queue import (
     read_queue,
 )
 from mlops.operations.experiments.review_training import is_given_by, is_same
+from mlops.operations.labelled_rows import read_since
 from mlops.operations.monitoring.answered import known_labels
 from mlops.operations.monitoring.labels import FOLDER, KEY, Labels, give_labels
-from mlops.operations.monitoring.training_rows import Reference, labels_of, reference_of
-from mlops.operations.monitoring.window import Window, read_window
+from mlops.operations.monitoring.training_rows import Reference, labels_of
+from mlops.operations.monitoring.window import Window
 from mlops.operations.package_watch import Place
-from mlops.operations.watch import labels_for
 from mlops.quality.errors import UserError
 
 
@@ -82,15 +81,8 @@ class Due:
 
 def open_desk(place: Place) -> Desk:
     """Read the environment's window and labels; raises UserError where nothing was deployed here."""
-    environment = place.environment
-    traffic = read_traffic(environment.folder)
-    if traffic is None or not traffic.deployments:
-        raise UserError(f"{environment.name}: nothing was deployed here yet: nox -s deploy")
-    digest = max(traffic.deployments, key=lambda each: each.share).digest
-    reference = reference_of(place.project, environment.packages, digest, place.split)
-    most = place.settings.monitoring.rows
-    window = read_window(environment.folder, place.start, place.now, now=place.now, most=most)
-    return Desk(place, window, reference, labels_for(place, window, (reference,)))
+    window, labels, reference = read_since(place, place.start)
+    return Desk(place, window, reference, labels)
 
 
 def take(desk: Desk) -> int:

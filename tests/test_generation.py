@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -276,3 +277,13 @@ def test_a_second_generation_is_equal(generated: Generate, template: Path, tmp_p
     assert files_in(once) == files_in(again)
     for name in files_in(once):
         assert (once / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_no_secret_is_found_at_any_level(generated: Generate, tmp_path: Path) -> None:
+    """The lint of a project just generated passes: nothing of the machinery looks like a secret."""
+    project = Path(shutil.copytree(generated({"maturity_level": "4"}), tmp_path / "project"))
+    subprocess.run(["git", "init", "-q"], cwd=project, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=project, check=True)
+    command = [sys.executable, "-m", "mlops.quality.committed", "all"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

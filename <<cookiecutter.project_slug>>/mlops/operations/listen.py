@@ -29,7 +29,7 @@ from mlops.quality.project import ROOT, Project, load_project
 from mlops.quality.terminal import console
 
 HOST, PORT = "127.0.0.1", 8077
-SECRET = "MLFLOW_WEBHOOK_SECRET"  # noqa: S105 - a variable's name
+SECRET = "MLFLOW_WEBHOOK_SECRET"  # noqa: S105 - a variable's name  # pragma: allowlist secret
 # The retraining's lock: importing it from there takes twice the memory.
 LOCK = "retraining.lock"
 # How long what waits for a receiver of events waits for the next attempt, in seconds.

@@ -33,7 +33,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def hears(project: Project, url: str, **events: object) -> None:
-    team = {"name": "team", "url": url, "secret_env": "TEAM_SECRET", "seconds": 2}
+    team = {
+        "name": "team",
+        "url": url,
+        "secret_env": "TEAM_SECRET",
+        "seconds": 2,
+    }  # pragma: allowlist secret
     path = project.root / "environments" / "prod" / "settings.yml"
     path.write_text(yaml.safe_dump({"events": {"webhooks": [team], **events}}))
 

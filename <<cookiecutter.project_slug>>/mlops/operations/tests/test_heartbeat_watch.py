@@ -64,7 +64,11 @@ def test_a_silence_is_told_once_delivered_and_an_answer_of_its_own(
 ) -> None:
     ran(project, 5)  # every 3 h by default, and half of it is allowed
     with serving(Receiver()) as receiver:
-        team = {"name": "team", "url": receiver.url, "secret_env": "TEAM_SECRET"}
+        team = {
+            "name": "team",
+            "url": receiver.url,
+            "secret_env": "TEAM_SECRET",
+        }  # pragma: allowlist secret
         settings(project, "prod", events={"webhooks": [team]})
         assert heartbeat.main([]) == 0, "without --check it only tells"
         assert heartbeat.main(["--check"]) == 1

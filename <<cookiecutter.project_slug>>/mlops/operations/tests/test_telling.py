@@ -190,7 +190,7 @@ def test_no_secret_leaves_with_a_log() -> None:
         "ValueError: bmi is negative, says Grace",
     ]
     variables = {
-        "DB_PASSWORD": "hunter2hunter2",
+        "DB_PASSWORD": "hunter2hunter2",  # pragma: allowlist secret
         "GIT_AUTHOR_NAME": "Grace",
         "N_TOKEN": "1",
     }  # pragma: allowlist secret
@@ -223,7 +223,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def hears(project: Project, url: str, name: str = "prod", called: str = "team") -> None:
-    team = {"name": called, "url": url, "secret_env": "TEAM_SECRET"}
+    team = {"name": called, "url": url, "secret_env": "TEAM_SECRET"}  # pragma: allowlist secret
     settings(project, name, events={"webhooks": [team]})
 
 

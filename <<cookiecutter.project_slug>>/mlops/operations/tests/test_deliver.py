@@ -36,9 +36,9 @@ def hears(project: Project, url: str, **events: object) -> None:
     team = {
         "name": "team",
         "url": url,
-        "secret_env": "TEAM_SECRET",
+        "secret_env": "TEAM_SECRET",  # pragma: allowlist secret
         "seconds": 2,
-    }  # pragma: allowlist secret
+    }
     path = project.root / "environments" / "prod" / "settings.yml"
     path.write_text(yaml.safe_dump({"events": {"webhooks": [team], **events}}))
 

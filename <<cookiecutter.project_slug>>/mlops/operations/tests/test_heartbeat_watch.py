@@ -67,8 +67,8 @@ def test_a_silence_is_told_once_delivered_and_an_answer_of_its_own(
         team = {
             "name": "team",
             "url": receiver.url,
-            "secret_env": "TEAM_SECRET",
-        }  # pragma: allowlist secret
+            "secret_env": "TEAM_SECRET",  # pragma: allowlist secret
+        }
         settings(project, "prod", events={"webhooks": [team]})
         assert heartbeat.main([]) == 0, "without --check it only tells"
         assert heartbeat.main(["--check"]) == 1
@@ -90,7 +90,11 @@ def test_a_monitor_that_never_ran_is_late(project: Project) -> None:
 
 
 def test_a_receiver_that_is_down_loses_nothing(project: Project) -> None:
-    team = {"name": "team", "url": "http://127.0.0.1:9/", "secret_env": "TEAM_SECRET"}
+    team = {
+        "name": "team",
+        "url": "http://127.0.0.1:9/",
+        "secret_env": "TEAM_SECRET",  # pragma: allowlist secret
+    }
     settings(project, "prod", events={"webhooks": [team]})
     assert heartbeat.main(["--check"]) == 1
     assert len(list(outbox.waiting(project.state, "team"))) == 1

@@ -412,8 +412,8 @@ def options(**changed: object) -> argparse.Namespace:
         "port": 0,
         "deploy": True,
         "register": None,
-        "secret_env": "HOOK",
-    }  # pragma: allowlist secret
+        "secret_env": "HOOK",  # pragma: allowlist secret
+    }
     return argparse.Namespace(**{**known, **changed})
 
 
@@ -447,8 +447,8 @@ def test_what_is_taken_is_delivered_to_who_hears_of_prod(
         team = {
             "name": "team",
             "url": receiver.url,
-            "secret_env": "TEAM_SECRET",
-        }  # pragma: allowlist secret
+            "secret_env": "TEAM_SECRET",  # pragma: allowlist secret
+        }
         path = project.root / "environments" / "prod" / "settings.yml"
         path.write_text(yaml.safe_dump({"events": {"webhooks": [team]}}))
         with running(project, deploy=False) as said:
